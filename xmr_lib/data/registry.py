@@ -1,0 +1,60 @@
+"""The data sets by name. Each loader is imported only when its data set is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, overload
+
+from xmr_lib.data.base import PairedDataset
+from xmr_lib.data.features import FeatureDataset
+from xmr_lib.errors import check_choice
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the registry: where the loader is and what a learner should know before loading."""
+
+    module: str
+    summary: str
+    offline: bool  # True: complete after installation. False: reads official files below XMR_DATA_DIR.
+
+
+REGISTRY: dict[str, Entry] = {
+    "emoji": Entry("xmr_lib.data.emoji", "1,330 emoji in two drawing styles with their names, 8 categories", True),
+    "scenes": Entry("xmr_lib.data.scenes", "generated scenes of emoji with five captions, boxes and relations", True),
+    "wikipedia": Entry("xmr_lib.data.wikipedia", "2,866 article sections, 2010 features (SIFT-128, LDA-10)", False),
+    "coco": Entry("xmr_lib.data.coco", "photographs with five captions and 80 object classes", False),
+}
+
+
+def dataset_names() -> list[str]:
+    """The names :func:`load_dataset` knows."""
+    return sorted(REGISTRY)
+
+
+@overload
+def load_dataset(name: Literal["emoji", "scenes", "coco"], **options: Any) -> PairedDataset: ...
+@overload
+def load_dataset(name: Literal["wikipedia"], **options: Any) -> FeatureDataset: ...
+@overload
+def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset: ...
+
+
+def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset:
+    """Load one data set.
+
+    Args:
+        name: One of :func:`dataset_names`.
+        options: Passed to the loader (see ``load`` in ``xmr_lib/data/<name>.py``), for example ``seed=1``.
+
+    Returns:
+        A :class:`PairedDataset`; ``wikipedia`` has no pictures and returns a :class:`FeatureDataset`. Both have
+        named ``splits`` and ``split("train")``.
+
+    Raises:
+        UnknownName: No such data set; the message lists the choices.
+        MissingData: The official files are not below ``XMR_DATA_DIR``; the message tells how to get them.
+    """
+    entry = REGISTRY[check_choice(name, REGISTRY, "data set")]
+    return import_module(entry.module).load(**options)
