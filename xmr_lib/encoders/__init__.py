@@ -1,0 +1,6 @@
+"""Encoders by name, and the features of a whole data set from the cache."""
+
+from xmr_lib.encoders.cache import FeatureCache
+from xmr_lib.encoders.features import encode_dataset, encode_split, load_image_encoder, load_text_encoder
+
+__all__ = ["FeatureCache", "encode_dataset", "encode_split", "load_image_encoder", "load_text_encoder"]

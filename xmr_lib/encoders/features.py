@@ -1,0 +1,114 @@
+"""From a :class:`PairedDataset` to :class:`PairedFeatures`, through the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xmr_lib.data.base import PairedDataset, PairedFeatures
+from xmr_lib.encoders.base import ImageEncoder, TextEncoder
+from xmr_lib.encoders.cache import FeatureCache
+from xmr_lib.errors import InvalidInput, check_choice
+
+IMAGE_ENCODERS = ("efficientnet-lite0",)
+TEXT_ENCODERS = ("minilm", "bow", "lda")
+
+
+def load_image_encoder(name: str = "efficientnet-lite0", **options: Any) -> ImageEncoder:
+    """An image encoder by name.
+
+    Args:
+        name: ``efficientnet-lite0`` (installed), ``torchvision/<model>`` or a CLIP hub name or folder such as
+            ``openai/clip-vit-base-patch32`` (these need a connection the first time).
+        options: ``size`` for efficientnet-lite0.
+
+    Raises:
+        UnknownName: A name without ``/`` that is not among the installed encoders.
+        MissingData: The weights are not here and cannot be downloaded.
+    """
+    from xmr_lib.encoders import image
+
+    if name.startswith("torchvision/"):
+        return image.TorchvisionEncoder(name.removeprefix("torchvision/"), **options)
+    if "/" in name or "\\" in name:
+        return image.ClipImageEncoder(name, **options)
+    check_choice(name, IMAGE_ENCODERS, "image encoder")
+    return image.EfficientNetLite0(**options)
+
+
+def load_text_encoder(name: str = "minilm", fit_on: Sequence[str] | None = None, **options: Any) -> TextEncoder:
+    """A text encoder by name.
+
+    Args:
+        name: ``minilm`` (installed), ``bow`` or ``lda`` (learnt from ``fit_on``), or a CLIP hub name or folder.
+        fit_on: Training captions, for ``bow`` and ``lda``.
+        options: ``topics`` and ``seed`` for lda.
+
+    Raises:
+        UnknownName: A name without ``/`` that is not among the installed encoders.
+        InvalidInput: ``bow`` or ``lda`` without training captions.
+        MissingData: The weights are not here and cannot be downloaded.
+    """
+    from xmr_lib.encoders import text
+
+    if "/" in name or "\\" in name:
+        return text.ClipTextEncoder(name, **options)
+    check_choice(name, TEXT_ENCODERS, "text encoder")
+    if name == "minilm":
+        return text.MiniLM(**options)
+    if fit_on is None:
+        raise InvalidInput(f"The {name} encoder learns its words from training captions. Pass fit_on=train.captions.")
+    return text.BagOfWords(fit_on, **options) if name == "bow" else text.LDA(fit_on, **options)
+
+
+def encode_dataset(
+    dataset: PairedDataset,
+    image: str | ImageEncoder = "efficientnet-lite0",
+    text: str | TextEncoder = "minilm",
+    cache: FeatureCache | None = None,
+) -> PairedFeatures:
+    """Features of all pictures and captions of ``dataset``, in its order; computed once, then read from the cache.
+
+    Args:
+        dataset: Pictures and captions. Encode the whole data set and cut splits from the result
+            (:func:`encode_split`), so that every split seed shares one cache entry.
+        image: Name or encoder.
+        text: Name or encoder; ``bow`` and ``lda`` are fitted on the captions of the ``train`` split.
+        cache: Where to keep them. Default: the user's cache folder.
+    """
+    cache = cache or FeatureCache()
+    image_encoder = load_image_encoder(image) if isinstance(image, str) else image
+    if isinstance(text, str):
+        learnt = text in ("bow", "lda")
+        text_encoder = load_text_encoder(text, dataset.split("train").captions if learnt else None)
+    else:
+        text_encoder = text
+    pictures = cache.get(
+        {"data": dataset.version, "side": "image", "encoder": image_encoder.fingerprint},
+        lambda: {"features": image_encoder.encode(dataset.images)},
+    )
+    sentences = cache.get(
+        {"data": dataset.version, "side": "text", "encoder": text_encoder.fingerprint},
+        lambda: {"features": text_encoder.encode(dataset.captions)},
+    )
+    return PairedFeatures(
+        pictures["features"],
+        sentences["features"],
+        dataset.caption_image,
+        dataset.instances,
+        dataset.labels,
+        dataset.class_names,
+        dataset.name,
+    )
+
+
+def encode_split(dataset: PairedDataset, split: str, **options: Any) -> PairedFeatures:
+    """Features of one named split (``"train"``, or several joined by ``+``: ``"train+validation"``).
+
+    Args:
+        dataset: The whole data set.
+        split: As in :meth:`PairedDataset.split`.
+        options: Passed to :func:`encode_dataset`.
+    """
+    features = encode_dataset(dataset, **options)
+    return features.subset(dataset.split_indices(split), f"{dataset.name}/{split}")
