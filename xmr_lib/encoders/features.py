@@ -5,25 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from PIL import Image
+
 from xmr_lib.data.base import PairedDataset, PairedFeatures
 from xmr_lib.encoders.base import ImageEncoder, TextEncoder
 from xmr_lib.encoders.cache import FeatureCache
+from xmr_lib.encoders.visual_words import BagOfVisualWords
 from xmr_lib.errors import InvalidInput, check_choice
 
-IMAGE_ENCODERS = ("efficientnet-lite0",)
-TEXT_ENCODERS = ("minilm", "bow", "lda")
+IMAGE_ENCODERS = ("efficientnet-lite0", "efficientnet-lite0-levels", "bovw")
+TEXT_ENCODERS = ("minilm", "minilm-layers", "bow", "lda")
 
 
-def load_image_encoder(name: str = "efficientnet-lite0", **options: Any) -> ImageEncoder:
+def load_image_encoder(
+    name: str = "efficientnet-lite0", fit_on: Sequence[Image.Image] | None = None, **options: Any
+) -> ImageEncoder:
     """An image encoder by name.
 
     Args:
-        name: ``efficientnet-lite0`` (installed), ``torchvision/<model>`` or a CLIP hub name or folder such as
+        name: ``efficientnet-lite0`` (installed; 1280-d), ``efficientnet-lite0-levels`` (the same net read at three
+            depths; 1712-d), ``bovw`` (visual words learnt
+            from ``fit_on``), ``torchvision/<model>`` or a CLIP hub name or folder such as
             ``openai/clip-vit-base-patch32`` (these need a connection the first time).
-        options: ``size`` for efficientnet-lite0.
+        fit_on: Training pictures, for ``bovw``.
+        options: ``size`` for efficientnet-lite0; ``words``, ``patch``, ``size``, ``seed`` for bovw.
 
     Raises:
         UnknownName: A name without ``/`` that is not among the installed encoders.
+        InvalidInput: ``bovw`` without training pictures.
         MissingData: The weights are not here and cannot be downloaded.
     """
     from xmr_lib.encoders import image
@@ -33,14 +42,19 @@ def load_image_encoder(name: str = "efficientnet-lite0", **options: Any) -> Imag
     if "/" in name or "\\" in name:
         return image.ClipImageEncoder(name, **options)
     check_choice(name, IMAGE_ENCODERS, "image encoder")
-    return image.EfficientNetLite0(**options)
+    if name == "bovw":
+        if fit_on is None:
+            raise InvalidInput("The bovw encoder learns its words from training pictures. Pass fit_on=train.images.")
+        return BagOfVisualWords(fit_on, **options)
+    return {e.name: e for e in (image.EfficientNetLite0, image.EfficientNetLite0Levels)}[name](**options)
 
 
 def load_text_encoder(name: str = "minilm", fit_on: Sequence[str] | None = None, **options: Any) -> TextEncoder:
     """A text encoder by name.
 
     Args:
-        name: ``minilm`` (installed), ``bow`` or ``lda`` (learnt from ``fit_on``), or a CLIP hub name or folder.
+        name: ``minilm`` (installed; 384-d), ``minilm-layers`` (the same read at three depths; 1152-d), ``bow``
+            or ``lda`` (learnt from ``fit_on``), or a CLIP hub name or folder.
         fit_on: Training captions, for ``bow`` and ``lda``.
         options: ``topics`` and ``seed`` for lda.
 
@@ -54,8 +68,8 @@ def load_text_encoder(name: str = "minilm", fit_on: Sequence[str] | None = None,
     if "/" in name or "\\" in name:
         return text.ClipTextEncoder(name, **options)
     check_choice(name, TEXT_ENCODERS, "text encoder")
-    if name == "minilm":
-        return text.MiniLM(**options)
+    if name.startswith("minilm"):
+        return {e.name: e for e in (text.MiniLM, text.MiniLMLayers)}[name](**options)
     if fit_on is None:
         raise InvalidInput(f"The {name} encoder learns its words from training captions. Pass fit_on=train.captions.")
     return text.BagOfWords(fit_on, **options) if name == "bow" else text.LDA(fit_on, **options)
@@ -71,24 +85,28 @@ def encode_dataset(
 
     Args:
         dataset: Pictures and captions. Encode the whole data set and cut splits from the result
-            (:func:`encode_split`), so that every split seed shares one cache entry.
-        image: Name or encoder.
+            (:func:`encode_split`): pretrained encoders then share one cache entry over all split seeds.
+        image: Name or encoder; ``bovw`` is fitted on the pictures of the ``train`` split.
         text: Name or encoder; ``bow`` and ``lda`` are fitted on the captions of the ``train`` split.
         cache: Where to keep them. Default: the user's cache folder.
     """
     cache = cache or FeatureCache()
-    image_encoder = load_image_encoder(image) if isinstance(image, str) else image
+    if isinstance(image, str):
+        image_encoder = load_image_encoder(image, dataset.split("train").images if image == "bovw" else None)
+    else:
+        image_encoder = image
     if isinstance(text, str):
         learnt = text in ("bow", "lda")
         text_encoder = load_text_encoder(text, dataset.split("train").captions if learnt else None)
     else:
         text_encoder = text
+    n, m = dataset.n_images, dataset.n_captions
     pictures = cache.get(
-        {"data": dataset.version, "side": "image", "encoder": image_encoder.fingerprint},
+        {"data": dataset.version, "rows": n, "side": "image", "encoder": image_encoder.fingerprint},
         lambda: {"features": image_encoder.encode(dataset.images)},
     )
     sentences = cache.get(
-        {"data": dataset.version, "side": "text", "encoder": text_encoder.fingerprint},
+        {"data": dataset.version, "rows": m, "side": "text", "encoder": text_encoder.fingerprint},
         lambda: {"features": text_encoder.encode(dataset.captions)},
     )
     return PairedFeatures(

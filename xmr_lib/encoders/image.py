@@ -55,11 +55,14 @@ class EfficientNetLite0:
 
     def _run(self, images: Sequence[Image.Image], pool: Callable[[Tensor], Tensor]) -> Features:
         net = self._load()
+        return self._in_batches(images, lambda x: pool(net.extract_features(x)))  # grid: (b, 1280, size/32, size/32)
+
+    def _in_batches(self, images: Sequence[Image.Image], vectors: Callable[[Tensor], Tensor]) -> Features:
         out = []
         with torch.inference_mode():
             for batch in batches(images, 32, "pictures"):
                 x = to_tensor(batch, self.size, self.mean, self.std)  # (b, 3, size, size)
-                out.append(pool(net.extract_features(x)).numpy())  # grid: (b, 1280, size/32, size/32)
+                out.append(vectors(x).numpy())
         return np.concatenate(out).astype(np.float32)
 
     def _load(self) -> Any:
@@ -77,6 +80,37 @@ class EfficientNetLite0:
             net.load_state_dict(weights)
             self._net = net.eval()
         return self._net
+
+
+class EfficientNetLite0Levels(EfficientNetLite0):
+    """EfficientNet-Lite0 read at three depths: 1712 features.
+
+    The mean over the picture after block 11 of 16 (112 channels: shapes and parts), after the last block (320), and
+    after the final convolution (1280: what the ImageNet classes need), each scaled to unit length. Drawings are not
+    photographs, and the earlier levels know less about photographs.
+    """
+
+    name = "efficientnet-lite0-levels"
+    dim = 1712
+    middle = 10
+
+    def encode(self, images: Sequence[Image.Image]) -> Features:
+        """n pictures -> (n, 1712); each of the three parts has unit length."""
+        self._load()
+        return self._in_batches(images, self._levels)
+
+    def _levels(self, x: Tensor) -> Tensor:
+        net = self._net
+        x = net._swish(net._bn0(net._conv_stem(x)))  # (b, 32, size/2, size/2)
+        parts = []
+        for index, block in enumerate(net._blocks):
+            x = block(x)
+            if index == self.middle:
+                parts.append(x)  # (b, 112, size/16, size/16)
+        parts.append(x)  # (b, 320, size/32, size/32)
+        parts.append(net._swish(net._bn1(net._conv_head(x))))  # (b, 1280, size/32, size/32)
+        means = [nn.functional.normalize(part.mean(dim=(2, 3)), dim=1) for part in reversed(parts)]
+        return torch.cat(means, dim=1)
 
 
 class TorchvisionEncoder:

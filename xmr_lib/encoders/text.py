@@ -24,13 +24,18 @@ class MiniLM:
     name = "minilm"
     dim = 384
     fingerprint = "all-minilm-l6-v2-mean-v1"
+    layers: tuple[int, ...] = (6,)
 
     def __init__(self) -> None:
         self._model: Any = None
         self._tokenizer: Any = None
 
     def encode(self, texts: Sequence[str]) -> Features:
-        """m sentences -> (m, 384), unit length."""
+        """m sentences -> (m, 384 x layers), every layer's part of unit length; equal sentences are encoded once."""
+        distinct, place = np.unique(np.asarray(texts, dtype=str), return_inverse=True)
+        return self._encode_distinct(distinct.tolist())[place]
+
+    def _encode_distinct(self, texts: Sequence[str]) -> Features:
         import torch
 
         self._load()
@@ -38,10 +43,10 @@ class MiniLM:
         with torch.inference_mode():
             for batch in batches(texts, 64, "sentences"):
                 tokens = self._tokenizer(batch, padding=True, truncation=True, return_tensors="pt")
-                hidden = self._model(**tokens).last_hidden_state  # (b, length, 384)
+                hidden = self._model(**tokens, output_hidden_states=True).hidden_states  # 7 x (b, length, 384)
                 mask = tokens["attention_mask"].unsqueeze(-1)  # (b, length, 1)
-                mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1)  # (b, 384)
-                out.append(torch.nn.functional.normalize(mean, dim=1).numpy())
+                means = [(hidden[layer] * mask).sum(dim=1) / mask.sum(dim=1) for layer in self.layers]  # (b, 384)
+                out.append(torch.cat([torch.nn.functional.normalize(mean, dim=1) for mean in means], dim=1).numpy())
         return np.concatenate(out).astype(np.float32)
 
     def _load(self) -> None:
@@ -57,6 +62,19 @@ class MiniLM:
         folder = str(Path(spec.submodule_search_locations[0]) / "model")
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModel.from_pretrained(folder).eval()
+
+
+class MiniLMLayers(MiniLM):
+    """MiniLM read at three depths: 1152 features, three parts of 384, each of unit length.
+
+    Layer 6 (the last) tells what the sentence means, layer 0 (the word embeddings) which words it has, layer 4 is
+    between the two.
+    """
+
+    name = "minilm-layers"
+    dim = 1152
+    fingerprint = "all-minilm-l6-v2-layers-6-4-0-v1"
+    layers = (6, 4, 0)
 
 
 class BagOfWords:

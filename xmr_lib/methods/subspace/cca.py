@@ -48,7 +48,8 @@ def whitening_matrix(covariance: Matrix, ridge: float = 0.0) -> Matrix:
     [[0.5, 0.0], [0.0, 1.0]]
     """
     d = len(covariance)
-    values, vectors = eigh(covariance + ridge * np.trace(covariance) / d * np.eye(d))
+    regular = covariance + ridge * np.trace(covariance) / d * np.eye(d)
+    values, vectors = eigh(regular, driver="evd")  # the default driver can fail when many eigenvalues are equal
     alive = values > values[-1] * d * np.finfo(covariance.dtype).eps
     scale = np.where(alive, 1.0 / np.sqrt(np.where(alive, values, 1.0)), 0.0)
     return (vectors * scale) @ vectors.T
@@ -132,6 +133,30 @@ class CCA(DualEncoder):
         """(m, d_t) text features -> (m, k) embeddings."""
         self._check_fitted()
         return self._project(texts, self.text_mean_, self.text_weights_, "text")
+
+    def truncated(self, n_components: int, correlation_power: float | None = None) -> CCA:
+        """A fitted copy that keeps only the first directions: the same as a fit with fewer components.
+
+        Args:
+            n_components: How many to keep, at most as many as were fitted.
+            correlation_power: New weight of the correlations. Default: as it is.
+
+        Raises:
+            InvalidInput: Not fitted, or more components than were fitted.
+        """
+        self._check_fitted()
+        if check_positive(n_components, "n_components") > len(self.correlations_):
+            raise InvalidInput(
+                f"Only {len(self.correlations_)} directions were fitted, so {n_components} cannot be kept. "
+                "Fit again with more components."
+            )
+        power = self.correlation_power if correlation_power is None else correlation_power
+        short = type(self)(n_components, self.ridge, power)
+        short.image_mean_, short.text_mean_ = self.image_mean_, self.text_mean_
+        short.image_weights_ = self.image_weights_[:, :n_components]
+        short.text_weights_ = self.text_weights_[:, :n_components]
+        short.correlations_ = self.correlations_[:n_components]
+        return short
 
     def _project(self, features: Any, mean: Matrix, weights: Matrix, side: str) -> Matrix:
         matrix = np.asarray(features)

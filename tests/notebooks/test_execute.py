@@ -1,0 +1,147 @@
+"""Every lesson runs from a cold start; and the runner notices lessons that do not."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import nbformat
+import pytest
+from PIL import Image
+
+from xmr_lib.course.execute import LessonFailed, execute, is_blank, joined, output_problems
+from xmr_lib.course.pages import formula, lesson_page
+from xmr_lib.course.run_course import main, run_course
+from xmr_lib.course.source import code_cells, find_sources, read_notebook, read_script, tags_of, to_notebook
+from xmr_lib.errors import MissingData
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS = find_sources(ROOT / "notebooks" / "src")
+CELL_SECONDS = 300
+PLOT = '# %% tags=["plot"]\nimport matplotlib.pyplot as plt\n\nplt.plot([1, 2])\nplt.show()\n'
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
+def test_lesson_runs(source: Path) -> None:
+    notebook = to_notebook(read_script(source))
+    parameters = {"PROFILE": "smoke", "SEED": 0}
+    cwd = ROOT / "notebooks"
+    done = execute(
+        notebook, source.stem, profile="smoke", parameters=parameters, cwd=cwd, timeout=CELL_SECONDS, progress=False
+    )
+    assert output_problems(done.notebook) == []
+    run = [cell for cell in code_cells(done.notebook) if cell.source.strip() and "skip-execution" not in tags_of(cell)]
+    assert all(cell.execution_count for cell in run)
+
+
+def png(colours: list[tuple[int, int, int]]) -> str:
+    picture = Image.new("RGB", (len(colours), 1))
+    picture.putdata(colours)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def one_cell(output: dict, tags: tuple[str, ...] = ()) -> nbformat.NotebookNode:
+    cell = nbformat.v4.new_code_cell("x", outputs=[nbformat.from_dict(output)], metadata={"tags": list(tags)})
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+def picture_output(data: str) -> dict:
+    return {"output_type": "display_data", "data": {"image/png": data}, "metadata": {}}
+
+
+def test_blank_pictures_are_seen() -> None:
+    blank, drawn = png([(255, 255, 255)] * 4), png([(255, 255, 255), (0, 0, 0)])
+    assert is_blank(blank)
+    assert not is_blank(drawn)
+    assert output_problems(one_cell(picture_output(drawn), ("plot",))) == []
+    assert "blank" in output_problems(one_cell(picture_output(blank), ("plot",)))[0]
+    assert output_problems(one_cell(picture_output(blank))) == []  # only cells that promise a plot
+
+
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ({"output_type": "stream", "name": "stderr", "text": "UserWarning: old"}, "wrote on stderr"),
+        ({"output_type": "error", "ename": "ValueError", "evalue": "bad", "traceback": []}, "error output: ValueError"),
+        ({"output_type": "stream", "name": "stdout", "text": f"read {Path.home()}/x"}, "shows the path"),
+    ],
+)
+def test_bad_outputs_are_named(output: dict, words: str) -> None:
+    assert words in output_problems(one_cell(output))[0]
+
+
+def test_plot_cell_without_picture_is_named() -> None:
+    output = {"output_type": "stream", "name": "stdout", "text": "done"}
+    assert "shows no PNG" in output_problems(one_cell(output, ("plot",)))[0]
+
+
+@pytest.mark.notebook
+def test_parameters_are_injected_and_nothing_else_changes() -> None:
+    notebook = to_notebook(
+        '# %% tags=["parameters"]\nSEED = 0\n\n# %%\nimport os\nprint(SEED, os.environ["XMR_PROFILE"])\n'
+    )
+    done = execute(notebook, "sample", profile="smoke", parameters={"SEED": 7}, progress=False)
+    assert done.notebook.cells[-1].outputs[0].text == "7 smoke\n"
+    assert notebook.cells[-1].outputs == []
+    assert done.seconds > 0
+
+
+def test_pieces_of_a_stream_are_joined() -> None:
+    stream = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in ("oa", "ob", "ec", "od")]
+    assert [(output.name, output.text) for output in joined(stream)] == [("o", "ab"), ("e", "c"), ("o", "d")]
+
+
+@pytest.mark.notebook
+def test_endless_cell_is_stopped() -> None:
+    with pytest.raises(LessonFailed, match="longer than 2 s"):
+        execute(to_notebook("# %%\nwhile True:\n    pass\n"), "endless", profile="smoke", timeout=2, progress=False)
+
+
+@pytest.mark.notebook
+def test_dead_kernel_is_named() -> None:
+    with pytest.raises(LessonFailed, match="kernel died"):
+        execute(to_notebook("# %%\nimport os\n\nos._exit(1)\n"), "dead", profile="smoke", progress=False)
+
+
+@pytest.mark.notebook
+def test_run_course(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two lessons run, are skipped the second time, run again when changed, and an error names lesson and cell."""
+    folder = tmp_path / "notebooks" / "src"
+    folder.mkdir(parents=True)
+    with pytest.raises(MissingData):
+        run_course(tmp_path, "smoke")
+    caption = "# %% [markdown]\n# *Figure 1. A rising line.*\n#\n# More.\n"
+    (folder / "00_a.py").write_text(f"# %% [markdown]\n# # First $a^2$\n\n{PLOT}\n{caption}", encoding="utf-8")
+    (folder / "01_b.py").write_text("# %% [markdown]\n# # Second <lesson>\n\n# %%\nprint(1)\n", encoding="utf-8")
+    rows = run_course(tmp_path, "smoke")
+    assert [(row.stem, row.figures, executed) for row, executed in rows] == [("00_a", 1, True), ("01_b", 0, True)]
+    assert [executed for _, executed in run_course(tmp_path, "smoke")] == [False, False]
+    index = (tmp_path / "build" / "course" / "index.html").read_text(encoding="utf-8")
+    assert 'href="00_a.html"' in index
+    assert 'alt="Figure 1. A rising line."' in (tmp_path / "build" / "course" / "00_a.html").read_text(encoding="utf-8")
+    assert "Second &lt;lesson&gt;" in index
+    assert output_problems(read_notebook(tmp_path / "build" / "course" / "00_a.ipynb")) == []
+
+    (folder / "01_b.py").write_text("# %% [markdown]\n# # Second\n\n# %%\nundefined\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["--profile", "smoke"]) == 1
+    assert "Lesson 01_b stopped in cell [1] ('undefined') with NameError" in capsys.readouterr().err
+
+
+def test_pages_need_no_network() -> None:
+    notebook = to_notebook("# %% [markdown]\n# # T\n#\n# Inline $x^2$ and\n#\n# $$\\sum_i a_i$$\n\n# %%\n1 + 1\n")
+    page = lesson_page(notebook, "T", ROOT)
+    assert "<svg" in page
+    assert 'aria-label="x^2"' in page
+    for loader in ('src="http', "src='http", "cdnjs", "unpkg", "jsdelivr", '<link rel="stylesheet" href="http'):
+        assert loader not in page
+
+
+def test_formulas_fall_back_to_text() -> None:
+    assert formula(r"\pi_c(x) = \frac{\exp(w_c^\top x)}{\lVert x \rVert}", display=False).startswith("<svg")
+    assert formula(r"\begin{aligned} a &= b \\ c &\le d \end{aligned}", display=True).count("<svg") == 2
+    assert formula(r"\unknowncommand{a<b}", display=False) == r'<code class="tex">\unknowncommand{a&lt;b}</code>'

@@ -1,0 +1,172 @@
+"""The heart of every lesson does what the library does: same name, same arguments, same results on random input.
+
+One row per function that a cell tagged ``heart`` defines. A heart without a row fails the test: add the row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xmr_lib.course.hearts import argument_names, assert_same, heart, heart_names, library_object
+from xmr_lib.course.source import find_sources
+from xmr_lib.errors import InvalidInput, UnknownName
+
+ROOT = Path(__file__).resolve().parents[2]
+LESSONS = find_sources(ROOT / "notebooks" / "src")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One function: where it is in the course, where in the library, and how to make its arguments."""
+
+    lesson: str
+    name: str
+    library: str
+    arguments: Callable[[np.random.Generator], tuple[Any, ...]]
+    rtol: float = 1e-6
+
+
+def covariance(rng: np.random.Generator) -> tuple[Any, ...]:
+    x = rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6))
+    return x.T @ x / len(x), float(rng.uniform(0.01, 1.0))
+
+
+def two_views(rng: np.random.Generator) -> tuple[Any, ...]:
+    z = rng.normal(size=(60, 3))
+    x, y = z @ rng.normal(size=(3, 5)), z @ rng.normal(size=(3, 4))
+    x, y = x + 0.3 * rng.normal(size=x.shape), y + 0.3 * rng.normal(size=y.shape)
+    return x - x.mean(axis=0), y - y.mean(axis=0), 3, 1e-3
+
+
+def classifier(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.normal(size=(7, 5)), 30 * rng.normal(size=(4, 5)), rng.normal(size=4)
+
+
+def two_matrices(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.normal(size=(7, 5)), rng.normal(size=(4, 5))
+
+
+def tied_scores(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.integers(0, 6, size=20).astype(float), int(rng.integers(1, 25))
+
+
+def ranking(rng: np.random.Generator) -> tuple[Any, ...]:
+    return ((rng.random(30) < 0.2).astype(int),)
+
+
+def captions(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.integers(0, 8, size=20), rng.integers(0, 4, size=8)
+
+
+def ranking_and_cut(rng: np.random.Generator) -> tuple[Any, ...]:
+    name = str(rng.choice(["relevant", "min", "hits", "first_relevant"]))
+    return *ranking(rng), int(rng.integers(1, 40)), name, int(rng.integers(10, 20))
+
+
+def grades_and_cut(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.integers(0, 4, size=12), int(rng.integers(1, 15)), str(rng.choice(["exponential", "linear"]))
+
+
+PARITY = [
+    Row("01", "average_precision", "xmr_lib.metrics:average_precision", ranking),
+    Row("01", "relevance_from_captions", "xmr_lib.metrics:relevance_from_captions", captions),
+    Row("01", "average_precision_at_k", "xmr_lib.metrics:average_precision_at_k", ranking_and_cut),
+    Row("01", "ndcg", "xmr_lib.metrics:ndcg", grades_and_cut),
+    Row("02", "whitening_matrix", "xmr_lib.methods.subspace.cca:whitening_matrix", covariance),
+    Row("02", "cca", "xmr_lib.methods.subspace.cca:cca", two_views),
+    Row("02", "posterior", "xmr_lib.methods.subspace.semantic:posterior", classifier),
+    Row("00", "cosine_similarity", "xmr_lib.methods.base:cosine_similarity", two_matrices),
+    Row("00", "top_k", "xmr_lib.retriever:top_k", tied_scores),
+]
+
+HEARTS = [(source, name) for source in LESSONS for name in heart_names(source)]
+ROWS = {(row.lesson, row.name): row for row in PARITY}
+
+
+@pytest.mark.parametrize(("source", "name"), HEARTS, ids=lambda value: getattr(value, "stem", value))
+def test_heart_equals_library(source: Path, name: str) -> None:
+    key = (source.stem[:2], name)
+    assert key in ROWS, f"Lesson {source.stem} defines {name!r} in a heart cell, but PARITY has no row for it."
+    compare(source, ROWS[key])
+
+
+def compare(source: Path, row: Row) -> None:
+    ours, theirs = heart(source, row.name), library_object(row.library)
+    assert theirs.__name__ == row.name, "the library must use the lesson's name"
+    assert argument_names(ours) == argument_names(theirs)
+    for seed in range(20):
+        arguments = row.arguments(np.random.default_rng(seed))
+        assert_same(ours(*arguments), theirs(*arguments), rtol=row.rtol)
+
+
+SAMPLE_ROW = Row("02", "whitening_matrix", "xmr_lib.methods.subspace.cca:whitening_matrix", covariance)
+SAMPLE = """# %%
+import numpy as np
+
+# %% tags=["parameters"]
+SCALE = 1.0
+
+# %%
+raise RuntimeError("cells that are not hearts must not run")
+
+# %% tags=["heart"]
+def whitening_matrix(covariance, ridge=0.0):
+    d = len(covariance)
+    values, vectors = np.linalg.eigh(covariance + ridge * np.trace(covariance) / d * np.eye(d))
+    return helper(vectors, values)
+
+def helper(vectors, values):
+    return SCALE * (vectors / np.sqrt(values)) @ vectors.T
+"""
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Callable[..., Path]:
+    def write(script: str) -> Path:
+        path = tmp_path / "02_sample.py"
+        path.write_text(script, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_equal_hearts_pass(sample: Callable[..., Path]) -> None:
+    source = sample(SAMPLE)
+    assert heart_names(source) == ["whitening_matrix", "helper"]
+    compare(source, SAMPLE_ROW)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("np.sqrt(values)", "values"),  # another result
+        ("/ d * np.eye", "* np.eye"),  # another result only where the ridge matters
+        ("covariance, ridge=0.0", "covariance, lam=0.0"),  # another name of an argument
+    ],
+)
+def test_different_hearts_fail(sample: Callable[..., Path], old: str, new: str) -> None:
+    script = SAMPLE.replace(old, new)
+    if "lam" in new:
+        script = script.replace("ridge *", "lam *")
+    with pytest.raises(AssertionError):
+        compare(sample(script), SAMPLE_ROW)
+
+
+def test_heart_must_stand_on_its_own(sample: Callable[..., Path]) -> None:
+    with pytest.raises(InvalidInput, match="do not stand on their own"):
+        heart(sample('# %%\nk = 3\n\n# %% tags=["heart"]\ndef f(x, n=k):\n    return x\n'), "f")
+    with pytest.raises(UnknownName, match="Defined: f"):
+        heart(sample('# %% tags=["heart"]\ndef f(x):\n    return x\n'), "g")
+
+
+def test_assert_same_looks_inside() -> None:
+    assert_same((1.0, {"a": np.ones(2)}), (1.0 + 1e-9, {"a": np.ones(2)}))
+    for ours, theirs in [([1, 2], [1, 3]), ([1], [1, 2]), ({"a": 1}, {"b": 1}), (np.ones(2), np.zeros(2)), ("a", "b")]:
+        with pytest.raises(AssertionError):
+            assert_same(ours, theirs)
