@@ -1,6 +1,6 @@
 """How fast are the metrics? Side by side with other implementations, one thread, one run, on the same matrices.
 
-    python benchmarks/metrics.py            2,000 queries x 20,000 items; about two minutes, up to 5 GB of memory
+    python benchmarks/metrics.py            2,000 queries x 20,000 items; about one minute, up to 5 GB of memory
     python benchmarks/metrics.py --quick    a small size, checks that all results agree; speed is shown, not judged
 
 Every row starts from the same similarity matrix (Hamming rows: from packed codes) and the same relevance; times are CPU
@@ -13,11 +13,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from time import process_time
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from _timing import Demand, one_thread, timed, verdict
 
 from xmr_lib.evaluation.tables import text_table
 from xmr_lib.metrics import (
@@ -100,31 +99,16 @@ def expected_by_float_sort(distances: Array, relevance: Array) -> float:
     return mean_average_precision(-distances.astype(np.float32), relevance)
 
 
-def timed(function: Callable[[], float], repeats: int = 1) -> tuple[float, float]:
-    """Result and the best CPU time of some repeats."""
-    best = float("inf")
-    for _ in range(repeats):
-        start = process_time()
-        value = float(function())
-        best = min(best, process_time() - start)
-    return value, best
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run all rows on one thread, print two tables, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="small size, results checked, speed not judged")
     quick = parser.parse_args(arguments).quick
-    import torch
-    import torchmetrics  # noqa: F401  (imports are not part of the times)
+    import torch  # noqa: F401  (imports are not part of the times)
+    import torchmetrics  # noqa: F401
 
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        with threadpool_limits(1):
-            return compare(quick)
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread():
+        return compare(quick)
 
 
 def compare(quick: bool) -> int:
@@ -135,7 +119,6 @@ def compare(quick: bool) -> int:
     query_codes, item_codes = pack_codes(query), pack_codes(item)
     distances = hamming_distance(query_codes, item_codes)
 
-    rows: dict[str, tuple[float, float]] = {}
     plan: list[tuple[str, Callable[[], float], int]] = [
         ("xmr_lib MAP", lambda: mean_average_precision(similarity, relevance), 3),
         ("argsort + plain definition", lambda: one_loop(similarity, relevance), 1),
@@ -151,25 +134,20 @@ def compare(quick: bool) -> int:
         ("the same through float sorts", lambda: expected_by_float_sort(distances, relevance), 1),
         ("xmr_lib R@10", lambda: recall_at_k(similarity, relevance, 10), 3),
     ]
-    for name, function, repeats in plan:
-        rows[name] = timed(function, repeats)
-        print(f"  {name}: {rows[name][1]:.2f} s", file=sys.stderr, flush=True)
+    rows = {name: timed(name, function, repeats) for name, function, repeats in plan}
 
     ours = rows["xmr_lib MAP"][1]
     lines = [[name, f"{v:.6f}", f"{s:.3f}", f"{s / ours:.1f} x"] for name, (v, s) in rows.items()]
     title = f"{queries:,} queries x {items:,} items, 10 classes, 64 bits, one thread"
     print(text_table(["", "value", "CPU s", "time / xmr_lib MAP"], lines, title))
 
-    def ratio(slow: str, fast: str) -> float:
-        return rows[slow][1] / max(rows[fast][1], 1e-9)
-
     floats = [name for name, _, _ in plan[:6]]
     apart = max(abs(rows[name][0] - rows["xmr_lib MAP"][0]) for name in floats)
     hamming = "xmr_lib Hamming MAP, from codes"
     apart_codes = abs(rows[hamming][0] - rows["the same through float sorts"][0])
     demands = [
-        ("six float MAPs equal", f"{apart:.1e}", f"<= {TOLERANCE:.0e}", apart <= TOLERANCE, True),
-        ("two Hamming MAPs equal", f"{apart_codes:.1e}", f"<= {TOLERANCE:.0e}", apart_codes <= TOLERANCE, True),
+        Demand.equal("six float MAPs equal", apart, TOLERANCE),
+        Demand.equal("two Hamming MAPs equal", apart_codes, TOLERANCE),
     ]
     for what, slow, fast, least in (
         ("MAP against the double loop", "double Python loop", "xmr_lib MAP", 8.0),
@@ -177,15 +155,8 @@ def compare(quick: bool) -> int:
         ("MAP against RetrievalMAP", "torchmetrics, RetrievalMAP", "xmr_lib MAP", 1.0),
         ("Hamming MAP against float MAP", "xmr_lib MAP", hamming, 3.0),
     ):
-        found = ratio(slow, fast)
-        demands.append((what, f"{found:.1f} x", f">= {least:.0f} x", found >= least, not quick))
-    verdicts = [
-        [what, found, wanted, ("PASS" if good else "FAIL") if judged else "not judged"]
-        for what, found, wanted, good, judged in demands
-    ]
-    print()
-    print(text_table(["", "found", "wanted", ""], verdicts))
-    return 1 if any(judged and not good for *_, good, judged in demands) else 0
+        demands.append(Demand.faster(what, rows[slow][1], rows[fast][1], least, judged=not quick))
+    return verdict(demands)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,10 @@ def steps(jobs: int) -> dict[str, list[str]]:
         "exercises": ["xmr_lib.course.exercises", "build", "--check"],
         # Features once, with all cores, before several processes ask for them.
         "data": ["xmr_lib.cli", "data", "build", "emoji"],
+        "levels": [
+            *("xmr_lib.cli", "data", "build", "emoji"),
+            *("--image", "efficientnet-lite0-levels", "--text", "minilm-layers"),
+        ],
         "unit": ["pytest", *parallel],
         # One kernel per notebook needs --dist loadfile.
         "nbval": [

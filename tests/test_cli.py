@@ -85,6 +85,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
         (["run", "77"], "77"),
         (["run", "00", "--profile", "huge"], "no profile named"),
         (["grade", "no-such-file.ipynb"], "no file"),
+        (["grade", __file__], "was not graded"),  # no exercise notebook
         (["grade"], "FILE"),
     ],
 )
@@ -257,13 +258,30 @@ def test_run_hands_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
     assert "index.html" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("points", "status"), [(2.0, 0), (1.0, 1)])
-def test_grade_prints_the_report_and_ends_with_0_only_when_all_is_solved(
-    points: float, status: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("points", "options", "status"), [(2.0, [], 0), (1.0, [], 0), (2.0, ["--strict"], 0), (1.0, ["--strict"], 1)]
+)
+def test_grade_prints_the_report_and_ends_with_0_unless_strict(
+    points: float,
+    options: list[str],
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "mine.ipynb"
     file.touch()
     report = GradeReport("mine.ipynb", "02", (TaskScore("02.cca", points, 2.0, "two tests"),))
     monkeypatch.setattr("xmr_lib.course.grading.grade", lambda path: report if path == file else None)
-    assert cli.main(["grade", str(file)]) == status
+    assert cli.main(["grade", str(file), *options]) == status
     assert f"{points:g} of 2 points" in capsys.readouterr().out
+
+
+def test_grade_without_the_course_is_status_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "01_task_data_metrics.ipynb"
+    file.write_text('{"cells": []}', encoding="utf-8")
+    monkeypatch.setattr("xmr_lib.course.grading.course_root", lambda: tmp_path)  # a folder without exercises
+    assert cli.main(["grade", str(file)]) == 1
+    assert "exercise sources are not here" in capsys.readouterr().err

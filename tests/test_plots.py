@@ -230,6 +230,63 @@ def test_bars_have_the_heights_and_write_them() -> None:
         plots.bars([], {"i2t": []})
 
 
+def tick_boxes(figure: Figure) -> list[mpl.transforms.Bbox]:
+    pixels(figure)
+    return [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+
+
+def touching(boxes: list) -> list:
+    return [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :] if a.overlaps(b)]
+
+
+@pytest.mark.parametrize("series", [1, 3])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["seen emoji", "unseen emoji", "unseen, pairs shuffled"],
+        ["a much longer name than any bar of the course should have", "b"],
+        ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+    ],
+)
+def test_wrapped_names_below_bars_do_not_touch(names: list[str], series: int) -> None:
+    figure = plots.bars(names, {str(i): np.ones(len(names)) for i in range(series)})
+    shown = [label.get_text().replace("\n", " ") for label in figure.axes[0].get_xticklabels()]
+    assert shown == names
+    if all(label.get_rotation() == 0 for label in figure.axes[0].get_xticklabels()):
+        assert not touching(tick_boxes(figure))
+
+
+def test_names_with_words_wider_than_a_bar_are_slanted() -> None:
+    names = ["MAP@50/relevant", "MAP@50/first relevant", "MAP@50/min", "R@1"]
+    labels = plots.bars(names, {"i2t": [1, 2, 3, 4]}).axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == names
+    assert {label.get_rotation() for label in labels} == {35}
+
+
+@pytest.mark.parametrize(
+    ("x", "log", "ticks"),
+    [
+        ([1, 2, 5, 10, 20, 50, 100, 266], True, ["1", "2", "5", "10", "20", "50", "100", "266"]),
+        ([1, 2, 5, 10, 20, 50, 100, 266], False, ["1", "50", "100", "266"]),
+        ([0.003, 0.01, 0.1, 1, 3], True, ["0.003", "0.01", "0.1", "1", "3"]),
+        ([3, 2, 1], False, ["1", "2", "3"]),
+        ([10000, 10001, 20000], True, ["10000", "20000"]),
+        ([7], False, ["7"]),
+    ],
+)
+def test_ticks_stand_at_the_given_positions_and_do_not_touch(x: list, log: bool, ticks: list[str]) -> None:
+    figure = plots.curve(x, {"a": np.ones(len(x))}, log=log)
+    assert not touching(tick_boxes(figure))
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ticks
+
+
+def test_many_positions_get_whole_and_few_ticks() -> None:
+    figure = plots.curve(np.arange(1, 65), {"a": np.ones(64)})
+    assert not touching(tick_boxes(figure))
+    assert all(tick == round(tick) for tick in figure.axes[0].get_xticks())
+    assert len(figure.axes[0].get_xticks()) < 15
+
+
 # ---- maps
 
 
@@ -248,6 +305,28 @@ def test_two_dimensions_are_drawn_where_they_are() -> None:
     joined = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 2 and line.get_linestyle() == "-"]
     np.testing.assert_array_equal(joined[0], [image[0], text[0]])
     np.testing.assert_array_equal(joined[1], [image[1], text[1]])
+
+
+def test_words_on_a_map_touch_neither_each_other_nor_a_picture(pictures: list[Image.Image]) -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(8, 2))
+    words = [f"a rather long name {i}" for i in range(8)]
+    figure = plots.embedding_map(z, z + 0.1, pictures=pictures, words=words)
+    pixels(figure)
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert 4 <= len(boxes) <= 8
+    pictures_drawn = [artist.get_window_extent() for artist in axes.artists]
+    assert len(pictures_drawn) == 8
+    assert not touching(boxes)
+    assert not [1 for word in boxes for picture in pictures_drawn if word.overlaps(picture)]
+    assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+
+
+def test_a_word_without_a_free_place_is_left_out() -> None:
+    z = np.zeros((30, 2)) + np.eye(30, 2)
+    figure = plots.embedding_map(z, z, words=["the same place"] * 30)
+    assert 1 <= len(figure.axes[0].texts) < 30
 
 
 def test_embedding_map_names_images_texts_and_classes(pictures: list[Image.Image]) -> None:

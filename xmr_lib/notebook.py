@@ -42,13 +42,14 @@ def setup(lesson: str, seed: int = 0) -> None:
 
     Args:
         lesson: Two digits, as in ``"02"``.
-        seed: Start of the random numbers of Python, numpy and (when it is loaded) torch.
+        seed: Start of the global random numbers of Python, numpy and (when it is loaded) torch, for cells that draw
+            without a generator; the library takes its seeds as arguments.
 
     Raises:
         InvalidInput: ``lesson`` is not two digits.
 
     >>> setup("00")  # doctest: +ELLIPSIS
-    Lesson 00 · profile ... · ... cores · seed 0
+    Lesson 00 · profile ... · ... cores
     """
     if not re.fullmatch(r"\d\d", str(lesson)):
         raise InvalidInput(f"A lesson is named by two digits, such as '02', but it is {lesson!r}.")
@@ -62,7 +63,7 @@ def setup(lesson: str, seed: int = 0) -> None:
 
     use_style()
     set_seeds(seed)
-    print(f"Lesson {lesson} · profile {profile()} · {cores()} cores · seed {seed}")
+    print(f"Lesson {lesson} · profile {profile()} · {cores()} cores")
 
 
 def set_seeds(seed: int) -> None:

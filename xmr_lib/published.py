@@ -6,11 +6,16 @@ The comparison tables of the lessons print from ``published.csv``, so that a num
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from xmr_lib.errors import check_choice
+from xmr_lib.errors import InvalidInput, check_choice
+from xmr_lib.evaluation.names import metric as metric_named
+from xmr_lib.evaluation.tables import Table
+
+DIRECTIONS = ("i2t", "t2i", "average")
 
 # Evidence levels, strongest first.
 EVIDENCE = {
@@ -81,3 +86,62 @@ def published(system: str | None = None, dataset: str | None = None) -> list[Row
     if dataset is not None:
         check_choice(dataset, {row.dataset for row in rows}, "data set with published numbers")
     return [row for row in rows if system in (None, row.system) and dataset in (None, row.dataset)]
+
+
+def paper_table(
+    dataset: str, measured: Mapping[str, Mapping[str, float]], metric: str = "MAP", split: str | None = None
+) -> Table:
+    """What the papers report beside what we measured, one row per method.
+
+    Args:
+        dataset: As in ``published.csv``.
+        measured: Method -> direction -> a fraction; ``"i2t"`` and ``"t2i"`` are needed, their average is taken here.
+        metric: Name of the metric, as in ``published.csv``.
+        split: What was queried, as in ``published.csv``. Default: the only one.
+
+    Returns:
+        A table with the columns method, paper (image query, text query, average, evidence), measured (the same three)
+        and the difference of the averages, measured minus paper. A method without a published number has "-" there.
+
+    Raises:
+        UnknownName: No number is published for this data set, metric or split.
+        InvalidInput: Nothing is measured, a method lacks a direction, or several splits are published and none named.
+
+    Example:
+        >>> paper_table("wikipedia", {"SCM": {"i2t": 0.27, "t2i": 0.22}}).rows[0]
+        ['SCM', '27.7', '22.6', '25.2', 'recalled+rerun', '27.0', '22.0', '24.5', '-0.7']
+    """
+    rows = published(dataset=dataset)
+    check_choice(metric, {row.metric for row in rows}, f"metric with published numbers on {dataset}")
+    rows = [row for row in rows if row.metric == metric]
+    splits = {row.split for row in rows}
+    if split is None and len(splits) > 1:
+        raise InvalidInput(
+            f"Numbers on several splits are published. Pass split=, one of: {', '.join(sorted(splits))}."
+        )
+    split = splits.pop() if split is None else check_choice(split, splits, "split with published numbers")
+    if not measured:
+        raise InvalidInput("There is nothing to compare. Pass for example {'CCA': {'i2t': 0.25, 't2i': 0.20}}.")
+    paper = {(row.system, row.direction): row for row in rows if row.split == split}
+    show = metric_named(metric).text
+    lines = []
+    for method, values in measured.items():
+        if missing := {"i2t", "t2i"} - set(values):
+            raise InvalidInput(f"The measured values of {method!r} lack {' and '.join(sorted(missing))}.")
+        ours = {**values, "average": (values["i2t"] + values["t2i"]) / 2}
+        theirs = [paper.get((method, direction)) for direction in DIRECTIONS]
+        average = theirs[-1]
+        lines.append(
+            [
+                method,
+                *("-" if row is None else show(row.value) for row in theirs),
+                "-" if average is None else average.evidence,
+                *(show(ours[direction]) for direction in DIRECTIONS),
+                "-" if average is None else f"{100 * (ours['average'] - average.value):+.1f}",
+            ]
+        )
+    words = {row.evidence for (system, _), row in paper.items() if system in measured}
+    notes = ["Percent. i2t: image query, t2i: text query; difference: of the averages, measured minus paper."]
+    notes += [f"{word}: {meaning}." for word, meaning in EVIDENCE.items() if word in words]
+    header = ["", "paper i2t", "t2i", "average", "evidence", "measured i2t", "t2i", "average", "difference"]
+    return Table(header, lines, f"{metric} on {dataset}, {split}", notes)

@@ -56,14 +56,38 @@ def ndcg_from(value: Callable[[Any, Any, int], float]) -> Callable[..., float]:
     return ndcg_at_k
 
 
-def ap_zero_ranks(ranked_relevance):
-    ranks = np.flatnonzero(ranked_relevance)
-    return np.mean(np.arange(1, len(ranks) + 1) / ranks) if len(ranks) else 0.0
+def eleven_from(level: Callable[[Any, Any, float], float], levels: Any = tuple(t / 10 for t in range(11))) -> Any:
+    """``level(precision, recall, t)`` on lists, the way a loop is written by hand."""
+
+    def eleven_point_ap(ranked_relevance):
+        found, precision = 0, []
+        recall = []
+        for i, right in enumerate(ranked_relevance, start=1):
+            found += right
+            precision.append(found / i)
+            recall.append(found)
+        recall = [hits / max(found, 1) for hits in recall]
+        return sum(level(precision, recall, t) for t in levels) / len(levels)
+
+    return eleven_point_ap
 
 
-def ap_no_guard(ranked_relevance):
+def best(precision: Any, recall: Any, t: float) -> float:
+    return max(p for p, r in zip([*precision, 0], [*recall, 1], strict=True) if r >= t)
+
+
+def ap_of_the_lesson(ranked_relevance):
+    """The heart of lesson 01, pasted."""
     ranks = np.flatnonzero(ranked_relevance) + 1
-    return np.mean(np.arange(1, len(ranks) + 1) / ranks)
+    hits = np.arange(1, len(ranks) + 1)
+    return float(np.mean(hits / ranks)) if len(ranks) else 0.0
+
+
+def eleven_no_guard(ranked_relevance):
+    hits = np.cumsum(ranked_relevance)
+    precision = hits / np.arange(1, len(hits) + 1)
+    levels = np.array([precision[10 * hits >= t * hits[-1]].max() * hits[-1] for t in range(11)])
+    return np.mean(levels / hits[-1])
 
 
 def map_no_guard(r, k, name):
@@ -180,13 +204,22 @@ WRONG_SOLUTIONS: dict[str, dict[str, Callable[..., Any]]] = {
             [r[np.argsort(-s)[:k]].any() for s, r in zip(similarity, relevance, strict=True)]
         ),
     },
-    "01.average_precision": {
-        "ranks from zero": ap_zero_ranks,
-        "nothing relevant": ap_no_guard,
-        "divided by the length": lambda r: ap_of(r) / len(r),
-        "every rank": lambda r: np.mean(np.cumsum(r) / (1 + np.arange(len(r)))),
-        "not divided": ap_of,
-        "reciprocal rank": lambda r: 1 / (1 + np.argmax(r)) if np.any(r) else 0.0,
+    "01.eleven_point_ap": {
+        "average precision": ap_of_the_lesson,
+        "nothing relevant": eleven_no_guard,
+        "not interpolated": eleven_from(lambda p, r, t: next((p[i] for i in range(len(p)) if r[i] >= t), 0.0)),
+        "at most": eleven_from(lambda p, r, t: max((a for a, b in zip(p, r, strict=True) if b <= t), default=0)),
+        "level 0 left out": eleven_from(best, np.arange(1, 11) / 10),
+        "level 1 left out": eleven_from(best, np.arange(0, 10) / 10),
+        "rounding": eleven_from(
+            lambda p, r, t: max((a for a, b in zip(p, r, strict=True) if b >= t), default=0), np.arange(0, 1.01, 0.1)
+        ),
+        "recall of the length": lambda r: np.mean(
+            [
+                max((h / (i + 1) for i, h in enumerate(np.cumsum(r)) if h / len(r) >= t / 10), default=0)
+                for t in range(11)
+            ]
+        ),
     },
     "01.map_at_k": {
         "no cut-off": map_from(
@@ -321,7 +354,7 @@ def test_cases_are_deterministic_and_valid(task_id: str) -> None:
 
 
 def test_hints_go_one_step_further_each_time() -> None:
-    task = get_task("01.average_precision")
+    task = get_task("01.eleven_point_ap")
     lines = [check(task.id, lambda r: 0.5).lines[-1] for _ in range(4)]
     assert [line.split(":")[0] for line in lines] == ["Think about", "Hint", "Outline", "Outline"]
     check(task.id, task.reference)
@@ -363,7 +396,7 @@ def test_other_true_forms_pass() -> None:
     assert check(
         "02.normalised_correlation", lambda a, b: get_task("02.normalised_correlation").reference(a, b).tolist()
     )
-    assert check("01.average_precision", lambda r: np.float32(get_task("01.average_precision").reference(r)) * 1.0)
+    assert check("01.eleven_point_ap", lambda r: np.float32(get_task("01.eleven_point_ap").reference(r)) * 1.0)
     assert check("02.cca", lambda x, y, n_components, ridge: [
         -reference(x, y, n_components, ridge)[0], -reference(x, y, n_components, ridge)[1],
         reference(x, y, n_components, ridge)[2]])  # fmt: skip
@@ -386,7 +419,6 @@ def test_references_equal_the_library() -> None:
     metrics = pytest.importorskip("xmr_lib.metrics")
     for name, keyword in [
         ("recall_at_k", ()),
-        ("average_precision", ()),
         ("map_at_k", ("denominator",)),
         ("ndcg_at_k", ()),
     ]:
@@ -395,6 +427,18 @@ def test_references_equal_the_library() -> None:
             arguments = case.arguments[: len(case.arguments) - len(keyword)]
             named = dict(zip(keyword, case.arguments[len(arguments) :], strict=True))
             assert np.isclose(getattr(metrics, name)(*arguments, **named), task.reference(*case.arguments)), case.text
+
+
+def test_eleven_points_lie_on_the_curve_of_the_library() -> None:
+    from xmr_lib.metrics import precision_recall_curve
+
+    task = get_task("01.eleven_point_ap")
+    for case in task.cases():
+        (ranking,) = case.arguments
+        if ranking.any():
+            curve = precision_recall_curve(-np.arange(len(ranking))[None], ranking[None])
+            levels = [curve.precision[curve.recall > t / 10 - 1e-9].max() for t in range(11)]
+            assert np.isclose(task.reference(ranking), np.mean(levels)), case.text
 
 
 def test_subspace_references_equal_the_library() -> None:

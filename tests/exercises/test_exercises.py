@@ -29,9 +29,9 @@ SOURCES = find_sources(ROOT / "exercises" / "src")
 SAMPLE = """# %% [markdown]
 # # Sample
 #
-# <!-- task: 01.average_precision -->
+# <!-- task: 01.eleven_point_ap -->
 #
-# <!-- help: 01.average_precision -->
+# <!-- help: 01.eleven_point_ap -->
 
 # %% nbgrader={"grade_id": "setup", "locked": true}
 import numpy as np
@@ -176,7 +176,7 @@ def test_unpaired_regions_are_refused(text: str) -> None:
 
 
 def test_unknown_task_in_a_source_is_refused(sample: Path) -> None:
-    sample.write_text(SAMPLE.replace("01.average_precision", "01.nothing"), encoding="utf-8")
+    sample.write_text(SAMPLE.replace("01.eleven_point_ap", "01.nothing"), encoding="utf-8")
     with pytest.raises(UnknownName):
         instructor(sample)
 

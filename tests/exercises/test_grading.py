@@ -15,7 +15,7 @@ import pytest
 from xmr_lib.course.channel import Opaque, decode, encode, pack, unpack
 from xmr_lib.course.exercises import STUB, instructor, student
 from xmr_lib.course.grade_worker import plain_python
-from xmr_lib.course.grading import GradeReport, grade
+from xmr_lib.course.grading import GradeReport, GradingFailed, grade
 from xmr_lib.course.sandbox import Gone, Sandbox, StudentError
 from xmr_lib.course.source import find_sources
 from xmr_lib.errors import InvalidInput
@@ -194,11 +194,11 @@ def test_forgery_gains_nothing(name: str, submit: Callable[..., GradeReport]) ->
 def test_honest_tasks_survive_a_cell_that_kills_python(submit: Callable[..., GradeReport]) -> None:
     def change(notebook: Notebook) -> None:
         answer("recall_at_k", RECALL)(notebook)
-        answer("average_precision", "import os\nos._exit(0)")(notebook)
+        answer("eleven_point_ap", "import os\nos._exit(0)")(notebook)
 
     report = submit(change)
     assert points(report)["recall_at_k"] == 4
-    assert any("'average_precision' was left out: it ended Python" in note for note in report.notes)
+    assert any("'eleven_point_ap' was left out: it ended Python" in note for note in report.notes)
 
 
 def test_endless_loops_are_stopped(submit: Callable[..., GradeReport]) -> None:
@@ -206,13 +206,13 @@ def test_endless_loops_are_stopped(submit: Callable[..., GradeReport]) -> None:
 
     def change(notebook: Notebook) -> None:
         answer("recall_at_k", RECALL)(notebook)
-        answer("average_precision", "while True:\n    pass")(notebook)
+        answer("eleven_point_ap", "while True:\n    pass")(notebook)
         answer("map_at_k", "def map_at_k(similarity, relevance, k, denominator):\n    while True: pass")(notebook)
 
     begin = time.monotonic()
     report = submit(change, seconds=1.5)
     assert time.monotonic() - begin < 30
-    assert points(report) == {"recall_at_k": 4, "average_precision": 0, "map_at_k": 0, "ndcg_at_k": 0}
+    assert points(report) == {"recall_at_k": 4, "eleven_point_ap": 0, "map_at_k": 0, "ndcg_at_k": 0}
     assert "endless loop" in message(report, "map_at_k")
 
 
@@ -275,6 +275,17 @@ def test_unknown_exercise_and_missing_file(tmp_path: Path) -> None:
     assert "cannot be told" in report.notes[0]
     with pytest.raises(InvalidInput, match="There is no file"):
         grade(tmp_path / "none.ipynb")
+
+
+def test_a_computer_that_cannot_grade_is_not_the_students_fault(
+    submit: Callable[..., GradeReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*limits: float) -> None:
+        raise Gone("it ended Python")
+
+    monkeypatch.setattr("xmr_lib.course.grading.Sandbox", broken)
+    with pytest.raises(GradingFailed, match="did not start"):
+        submit()
 
 
 def test_cell_that_raises_is_noted_and_magic_is_ignored(submit: Callable[..., GradeReport]) -> None:

@@ -60,7 +60,7 @@ def test_generate_submit_autograde(tmp_path: Path, monkeypatch: pytest.MonkeyPat
                 "    top = np.argsort(-similarity, axis=1)[:, :k]\n"
                 "    return np.take_along_axis(relevance, top, axis=1).any(axis=1).mean()\n"
             )
-        if marks.get("grade_id") in ("average_precision-basic", "average_precision-more"):
+        if marks.get("grade_id") in ("eleven_point_ap-basic", "eleven_point_ap-more"):
             cell["source"] = "assert True"  # nbgrader puts the original back
     for who, notebook in (("anna", perfect), ("ben", wrong)):
         target = course / "submitted" / who / NAME / f"{NAME}.ipynb"
@@ -79,7 +79,7 @@ def test_generate_submit_autograde(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert totals["ben"] == 2
     assert scores["ben"]["recall_at_k-basic"] == 2
     assert scores["ben"]["recall_at_k-more"] == 0
-    assert scores["ben"]["average_precision-basic"] == 0
+    assert scores["ben"]["eleven_point_ap-basic"] == 0
 
 
 def drop_real_data(path: Path) -> None:

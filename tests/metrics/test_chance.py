@@ -12,6 +12,7 @@ from xmr_lib.metrics import (
     precision_at_k,
     recall_at_k,
 )
+from xmr_lib.metrics.chance import stand_ins
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,18 @@ def test_stand_ins_give_the_same_as_every_query_for_itself():
         assert chance == pytest.approx(direct)
         assert chance.empty == direct.empty > 0
     assert chance_level(median_rank, relevance) == pytest.approx(median_rank(same, relevance))
+
+
+def test_stand_ins_know_grades():
+    rng = np.random.default_rng(2)
+    grades = np.array([0, 1, 1, 2, 0, 3, 0, 0], dtype=np.uint8)
+    gains = np.stack([rng.permutation(grades if row % 2 else grades // 2) for row in range(20)])
+    rows, alike = stand_ins(gains)
+    assert rows[0].shape == (2, 8)
+    assert (np.sort(rows[0][alike], axis=1) == np.sort(gains, axis=1)).all()
+    direct = ndcg_at_k(np.zeros(gains.shape), gains, 3)
+    assert chance_level(ndcg_at_k, gains, k=3) == pytest.approx(direct)
+    assert stand_ins(gains.astype(float))[0][0].shape == gains.shape
 
 
 def test_known_values():

@@ -1,4 +1,7 @@
-"""Every lesson runs from a cold start; and the runner notices lessons that do not."""
+"""Every lesson runs from a cold start in its full (course) size; and the runner notices lessons that do not.
+
+nbval runs the stored notebooks once more, in smoke size (tests/run_all.py).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from xmr_lib.course.execute import LessonFailed, execute, is_blank, joined, output_problems
+from xmr_lib.course.execute import LessonFailed, clean, execute, is_blank, joined, output_problems
 from xmr_lib.course.pages import formula, lesson_page
 from xmr_lib.course.run_course import main, run_course
 from xmr_lib.course.source import code_cells, find_sources, read_notebook, read_script, tags_of, to_notebook
@@ -26,10 +29,10 @@ PLOT = '# %% tags=["plot"]\nimport matplotlib.pyplot as plt\n\nplt.plot([1, 2])\
 @pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
 def test_lesson_runs(source: Path) -> None:
     notebook = to_notebook(read_script(source))
-    parameters = {"PROFILE": "smoke", "SEED": 0}
+    parameters = {"PROFILE": "course", "SEED": 0}
     cwd = ROOT / "notebooks"
     done = execute(
-        notebook, source.stem, profile="smoke", parameters=parameters, cwd=cwd, timeout=CELL_SECONDS, progress=False
+        notebook, source.stem, profile="course", parameters=parameters, cwd=cwd, timeout=CELL_SECONDS, progress=False
     )
     assert output_problems(done.notebook) == []
     run = [cell for cell in code_cells(done.notebook) if cell.source.strip() and "skip-execution" not in tags_of(cell)]
@@ -62,11 +65,22 @@ def test_blank_pictures_are_seen() -> None:
     assert output_problems(one_cell(picture_output(blank))) == []  # only cells that promise a plot
 
 
+WIDGET = {
+    "output_type": "display_data",
+    "data": {
+        "application/vnd.jupyter.widget-view+json": {"model_id": "a1", "version_major": 2, "version_minor": 0},
+        "text/plain": "laying out scenes:  89%",
+    },
+    "metadata": {},
+}
+
+
 @pytest.mark.parametrize(
     ("output", "words"),
     [
         ({"output_type": "stream", "name": "stderr", "text": "UserWarning: old"}, "wrote on stderr"),
         ({"output_type": "error", "ename": "ValueError", "evalue": "bad", "traceback": []}, "error output: ValueError"),
+        (WIDGET, "live widget"),
         ({"output_type": "stream", "name": "stdout", "text": f"read {Path.home()}/x"}, "shows the path"),
     ],
 )
@@ -93,6 +107,33 @@ def test_parameters_are_injected_and_nothing_else_changes() -> None:
 def test_pieces_of_a_stream_are_joined() -> None:
     stream = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in ("oa", "ob", "ec", "od")]
     assert [(output.name, output.text) for output in joined(stream)] == [("o", "ab"), ("e", "c"), ("o", "d")]
+
+
+def test_live_widgets_are_dropped() -> None:
+    notebook = one_cell(WIDGET)
+    notebook.cells[0].outputs.append(nbformat.v4.new_output("stream", name="stdout", text="done"))
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    assert [words.split()[0] for words in output_problems(notebook)] == ["The", "Cell"]  # the state, and the view
+    clean(notebook)
+    assert [output.output_type for output in notebook.cells[0].outputs] == ["stream"]
+    assert output_problems(notebook) == []
+
+
+BARS = """# %%
+from xmr_lib.progress import progress
+
+for _ in progress(range(3), delay=0, leave=True):
+    pass
+print("done")
+"""
+
+
+@pytest.mark.notebook
+def test_bars_are_silent_while_notebooks_are_executed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xmr_lib.course.execute.is_widget", lambda output: False)  # nothing is swept away afterwards
+    done = execute(to_notebook(BARS), "bars", profile="smoke", progress=False)
+    assert [output.output_type for output in done.notebook.cells[0].outputs] == ["stream"]
+    assert "widgets" not in done.notebook.metadata
 
 
 @pytest.mark.notebook

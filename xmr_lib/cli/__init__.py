@@ -171,23 +171,31 @@ def run(
     print(f"Open {(root / 'build' / 'course' / 'index.html').as_uri()} in a browser.")
 
 
-@app.command(epilog=examples("xmr grade 02_subspace_cca.ipynb"))
+@app.command(
+    epilog=examples(
+        "xmr grade 02_subspace_cca.ipynb",
+        "xmr grade 02_subspace_cca.ipynb --strict     for scripts: status 1 unless all is solved",
+    )
+)
 def grade(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A finished exercise notebook.", show_default=False)],
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 unless every task is solved.")] = False,
 ) -> int:
     """Grade an exercise notebook.
 
     It runs in a process of its own; the points of every task are printed.
 
-    Exit status 0 when every task is solved, else 1.
+    Exit status: 0 graded, whatever the points; 1 it could not be graded here; 2 wrong use, such as no such file.
     """
     if not file.is_file():
         raise InvalidInput(f"There is no file {file}. Give the path of an exercise notebook (.ipynb).")
     from xmr_lib.course.grading import grade as grade_notebook
 
     report = grade_notebook(file)
+    if not report.exercise:
+        raise InvalidInput(" ".join([f"{file.name} was not graded.", *report.notes]))
     print(report)
-    return 0 if report.passed else 1
+    return 1 if strict and not report.passed else 0
 
 
 def _describe(retriever: Retriever, hit: Hit) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from xmr_lib.errors import InvalidInput
+from xmr_lib.files import write_bytes_atomically
 
 SavePng = Annotated[Path | None, typer.Option("--save", metavar="FILE.png", help="Also write a picture to this file.")]
 
@@ -24,10 +25,7 @@ def save_figure(figure: Any, path: Path) -> None:
         raise InvalidInput(f"--save writes PNG files, but {path} does not end in .png.")
     if not path.absolute().parent.is_dir():
         raise InvalidInput(f"There is no folder {path.absolute().parent} to save in. Create it first.")
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.part.png")
-    try:
-        figure.savefig(temporary, dpi=120)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    write_bytes_atomically(path, picture.getvalue())
     print(f"Saved {path}.")

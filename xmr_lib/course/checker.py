@@ -81,7 +81,7 @@ def check(task_id: str, function: Callable[..., Any]) -> CheckResult:
     Raises:
         UnknownName: There is no such task; the message lists all.
 
-    >>> check("01.average_precision", lambda ranked_relevance: None).status
+    >>> check("01.eleven_point_ap", lambda ranked_relevance: None).status
     'not done yet'
     """
     task = get_task(task_id)

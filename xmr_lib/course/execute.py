@@ -21,6 +21,8 @@ from nbformat import NotebookNode
 from xmr_lib.course.source import caption_of, outputs_of, tags_of
 from xmr_lib.errors import XmrError
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
 
 class LessonFailed(XmrError, RuntimeError):
     """A lesson stopped with an error; the message names the lesson, the cell and the error."""
@@ -114,8 +116,11 @@ def execute(
 
 
 def clean(notebook: NotebookNode) -> NotebookNode:
-    """Take out what changes from run to run without meaning: time stamps, papermill's notes, cuts in a stream."""
-    for key in ("papermill", "widgets"):  # the state of a live widget is of no use on a page
+    """Take out what changes from run to run without meaning, and what is dead on a page.
+
+    That is: time stamps, papermill's notes, cuts in a stream; live widgets (progress bars) and their state.
+    """
+    for key in ("papermill", "widgets"):
         notebook.metadata.pop(key, None)
     for cell in notebook.cells:
         for key in ("papermill", "execution"):
@@ -123,8 +128,13 @@ def clean(notebook: NotebookNode) -> NotebookNode:
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
         if cell.cell_type == "code":
-            cell.outputs = joined(cell.outputs)
+            cell.outputs = joined([output for output in cell.outputs if not is_widget(output)])
     return notebook
+
+
+def is_widget(output: NotebookNode) -> bool:
+    """Whether an output is a live widget, which only a running kernel can draw."""
+    return WIDGET in output.get("data", {})
 
 
 def describe_figures(notebook: NotebookNode) -> None:
@@ -151,14 +161,19 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 def output_problems(notebook: NotebookNode) -> list[str]:
     """What is wrong with the outputs of an executed notebook, one sentence each; empty when all is well.
 
-    No error, nothing on stderr, a picture that is not blank in every cell tagged ``plot``, no path of this machine.
+    No error, nothing on stderr, no live widget, no path of this machine; a picture that is not blank in every cell
+    tagged ``plot``.
     """
     said: list[str] = []
+    if "widgets" in notebook.metadata:
+        said.append("The notebook stores the state of live widgets. Build it again, or clear it before you save.")
     for number, _, output in outputs_of(notebook):
         if output.output_type == "error":
             said.append(f"Cell {number} holds an error output: {output.ename}: {output.evalue}.")
         elif output.get("name") == "stderr":
             said.append(f"Cell {number} wrote on stderr: {_first_line(output.text)!r}. Mend the cause of the warning.")
+        elif is_widget(output):
+            said.append(f"Cell {number} shows a live widget, which is dead on a page. Use xmr_lib.progress for bars.")
         for place in (Path.home(), Path.cwd()):
             if len(place.parts) > 1 and str(place) in str(output):
                 said.append(f"The output of cell {number} shows the path {place}. Print names, not paths.")

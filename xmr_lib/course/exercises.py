@@ -22,9 +22,10 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from xmr_lib.course.source import course_root, dumps, find_sources, name_cells, read_script, to_notebook, write_text
+from xmr_lib.course.source import course_root, dumps, find_sources, name_cells, read_script, to_notebook
 from xmr_lib.course.task import get_task
 from xmr_lib.errors import InvalidInput, XmrError
+from xmr_lib.files import write_text_atomically
 
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")  # as nbgrader writes it
 SOLUTION, HIDDEN = "SOLUTION", "HIDDEN TESTS"
@@ -217,9 +218,9 @@ c.ExecutePreprocessor.timeout = 120
 
 def write_classroom(folder: Path, sources: Sequence[Path]) -> None:
     """Write an nbgrader course: a configuration and ``source/<exercise>/<exercise>.ipynb`` for every exercise."""
-    write_text(folder / "nbgrader_config.py", CONFIG)
+    write_text_atomically(folder / "nbgrader_config.py", CONFIG)
     for path in sources:
-        write_text(folder / "source" / path.stem / f"{path.stem}.ipynb", dumps(instructor(path)))
+        write_text_atomically(folder / "source" / path.stem / f"{path.stem}.ipynb", dumps(instructor(path)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -245,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1 if said else 0
         for path in sources:
             for edition, text in editions(path).items():
-                write_text(folder / edition / f"{path.stem}.ipynb", text)
+                write_text_atomically(folder / edition / f"{path.stem}.ipynb", text)
             print(f"{path.stem}: release and self-study editions written")
     except XmrError as error:
         print(error, file=sys.stderr)

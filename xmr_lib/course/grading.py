@@ -25,12 +25,16 @@ from xmr_lib.course.exercises import instructor, student
 from xmr_lib.course.sandbox import Gone, Remote, Sandbox, StudentError
 from xmr_lib.course.source import code_cells, course_root, find_sources
 from xmr_lib.course.task import all_tasks
-from xmr_lib.errors import InvalidInput, MissingData
+from xmr_lib.errors import InvalidInput, MissingData, XmrError
 
 MEMORY = 4_000_000_000
 CELL_SECONDS, TOTAL_SECONDS = 30.0, 240.0
 MAX_NOTES = 8
 MAX_FILE = 50_000_000
+
+
+class GradingFailed(XmrError, RuntimeError):
+    """Nothing can be graded on this computer; that is not the student's doing."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,11 @@ class Session:
                         continue
             except Gone as error:
                 if guilty is None:
+                    if not self.notes and not self.lost and time.monotonic() < self.deadline:
+                        raise GradingFailed(
+                            f"The process for the student's code did not start: {error}. Try again; if it repeats, "
+                            "xmr doctor tells what is wrong here."
+                        ) from error
                     self.over = f"its process could not be started: {error}"
                     return
                 self.notes.append(f"{self.cells[guilty][0]} was left out: {error}.")
@@ -167,6 +176,7 @@ def grade(path: Path | str, *, seconds: float = CELL_SECONDS, total: float = TOT
     Raises:
         InvalidInput: There is no such file.
         MissingData: The exercise sources are not here.
+        GradingFailed: No process can be started for the student's code.
     """
     path, begin = Path(path), time.monotonic()
     if not path.is_file():

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
-from tqdm.auto import tqdm
 
 from xmr_lib.config import PROFILES
 from xmr_lib.course.execute import LessonFailed, describe_figures, execute, output_problems
@@ -41,9 +40,10 @@ from xmr_lib.course.source import (
     read_script,
     sha256,
     to_notebook,
-    write_text,
 )
 from xmr_lib.errors import InvalidInput, XmrError
+from xmr_lib.files import write_text_atomically
+from xmr_lib.progress import progress
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn", "torch", "transformers", "matplotlib", "xmr-course")
 MARK = "<!-- last-verified -->"
@@ -222,7 +222,7 @@ def _finish(notebook: NotebookNode, target: Path, record: dict[str, Any]) -> Non
     text = dumps(notebook)
     if len(text.encode("utf-8")) >= LIMIT_BYTES:
         raise LessonFailed(f"Lesson {target.stem} ran, but is over 1 MB and not kept. {_largest(notebook)}")
-    write_text(target, text)
+    write_text_atomically(target, text)
 
 
 def _read_or_none(path: Path) -> NotebookNode | None:
@@ -249,9 +249,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said += _orphans(folder, options.lessons)
             print("\n".join(said) or f"All {len(sources)} notebooks belong to their sources.")
             return 1 if said else 0
-        for path in tqdm(sources, desc="lessons", unit="lesson"):
+        for path in (bar := progress(sources, desc="lessons", unit="lesson", delay=0, leave=True)):
             state = build_lesson(path, folder / f"{path.stem}.ipynb", options.profile, options.force)
-            tqdm.write(f"{path.stem}: {state}")
+            bar.write(f"{path.stem}: {state}")
     except LessonFailed as error:
         print(error, file=sys.stderr)
         return 1

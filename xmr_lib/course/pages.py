@@ -14,7 +14,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from xmr_lib.course.source import outputs_of, write_text
+from xmr_lib.course.source import outputs_of
+from xmr_lib.files import write_text_atomically
 
 SYNONYMS = {  # TeX that mathtext does not know -> TeX that it knows
     r"\\[lr]Vert": r"\\Vert ",
@@ -152,7 +153,7 @@ def write_index(target: Path, rows: list[Row], profile: str) -> None:
         for row in rows
     )
     total = sum(row.seconds for row in rows)
-    write_text(
+    write_text_atomically(
         target,
         f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

@@ -16,7 +16,6 @@ from pathlib import Path
 from nbformat import NotebookNode
 from rich.console import Console
 from rich.table import Table
-from tqdm.auto import tqdm
 
 import xmr_lib
 from xmr_lib.config import PROFILES, profile
@@ -33,9 +32,10 @@ from xmr_lib.course.source import (
     sha256,
     title_of,
     to_notebook,
-    write_text,
 )
 from xmr_lib.errors import InvalidInput, MissingData, XmrError
+from xmr_lib.files import write_text_atomically
+from xmr_lib.progress import progress
 
 
 def library_hash() -> str:
@@ -72,8 +72,8 @@ def run_lesson(source: Path, folder: Path, name: str, library: str, force: bool 
     fill_notebook(done.notebook, record)
     done.notebook.metadata["xmr"] = record | {"key": key}
     title = title_of(done.notebook) or source.stem
-    write_text(page, lesson_page(done.notebook, title, source.parent.parent))
-    write_text(target, dumps(done.notebook))
+    write_text_atomically(page, lesson_page(done.notebook, title, source.parent.parent))
+    write_text_atomically(target, dumps(done.notebook))
     return _row(source.stem, done.notebook), True
 
 
@@ -109,7 +109,7 @@ def run_course(root: Path, name: str, lessons: Sequence[str] = (), force: bool =
         raise MissingData("There are no lessons in notebooks/src yet, so there is nothing to run.")
     folder, library = root / "build" / "course", library_hash()
     results = []
-    for source in (bar := tqdm(sources, desc="course", unit="lesson")):
+    for source in (bar := progress(sources, desc="course", unit="lesson", delay=0, leave=True)):
         bar.set_postfix_str(source.stem)
         results.append(run_lesson(source, folder, name, library, force))
     rows = [_row(path.stem, read_notebook(path)) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]

@@ -8,9 +8,7 @@ the same source gives the same notebook, byte for byte, and an inserted cell doe
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -177,20 +175,6 @@ def read_notebook(path: Path) -> NotebookNode:
     except Exception as error:
         raise InvalidInput(f"{path.name} cannot be read as a notebook ({error}). Build it again.") from error
     return notebook
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file in one step: a reader sees the old file or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def outputs_of(notebook: NotebookNode) -> Iterable[tuple[int, NotebookNode, Any]]:

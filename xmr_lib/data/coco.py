@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from xmr_lib.config import data_dir
 from xmr_lib.data.base import IntArray, LazyImages, PairedDataset
@@ -34,6 +33,7 @@ from xmr_lib.data.coco_files import (
     read_karpathy,
 )
 from xmr_lib.errors import MissingData, check_choice, check_positive
+from xmr_lib.progress import progress
 
 
 def load(
@@ -85,7 +85,7 @@ def load(
 
     pictures: list[Picture] = []
     categories: dict[int, tuple[str, str]] = {}
-    for name in tqdm(used, desc="reading COCO annotations", unit="file", leave=False):
+    for name in progress(used, desc="reading COCO annotations", unit="file"):
         found = read_captions(folder, name)
         if labels:
             categories |= read_instances(folder, name, found)

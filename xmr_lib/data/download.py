@@ -23,9 +23,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tqdm.auto import tqdm
-
 from xmr_lib.errors import InvalidInput, MissingData
+from xmr_lib.progress import progress
 
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError)
 
@@ -98,7 +97,7 @@ def _downloader(url: str, size: int | None) -> Callable[[str, str, Any], None]:
             import pooch
 
             # pooch sets the real total; a tqdm bar without any total has no truth value
-            with tqdm(total=1, desc=Path(parts.path).name, unit="B", unit_scale=True, leave=False) as bar:
+            with progress(total=1, desc=Path(parts.path).name, unit="B", unit_scale=True) as bar:
                 # identity: a .tar.gz must arrive as it is, not unpacked on the way
                 get = pooch.HTTPDownloader(progressbar=bar, timeout=30, headers={"Accept-Encoding": "identity"})
                 get(address, output, owner)
@@ -156,7 +155,7 @@ def extract(archive: Path | str, folder: Path | str, max_bytes: int | None = Non
                     f"{archive.name} unpacks to {total:,} bytes, but at most {limit:,} are allowed or free. "
                     "Make room, or pass a larger max_bytes if the size is right."
                 )
-            with tqdm(total=total, desc=f"unpacking {archive.name}", unit="B", unit_scale=True, leave=False) as bar:
+            with progress(total=total, desc=f"unpacking {archive.name}", unit="B", unit_scale=True) as bar:
                 for member in members:
                     _write(member, Path(workshop, *member.path.parts), bar)
             for member in members:
@@ -173,7 +172,7 @@ def extract(archive: Path | str, folder: Path | str, max_bytes: int | None = Non
     return [folder.joinpath(*member.path.parts) for member in members]
 
 
-def _write(member: _Member, place: Path, bar: tqdm[Any]) -> None:
+def _write(member: _Member, place: Path, bar: Any) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     with member.open() as source, place.open("wb") as sink:
         while block := source.read(1 << 20):

@@ -33,8 +33,8 @@ SHARES = {"train": 0.64, "validation": 0.16, "test": 0.20}
 
 
 def load(
-    styles: Sequence[str] = STYLES,
-    languages: Sequence[str] = ("en",),
+    styles: str | Sequence[str] = STYLES,
+    languages: str | Sequence[str] = ("en",),
     seed: int = 0,
     protocol: str = "emoji",
 ) -> PairedDataset:
@@ -52,12 +52,11 @@ def load(
 
     Raises:
         UnknownName: A style, language or protocol that does not exist.
-        InvalidInput: ``new_style`` with fewer than two styles.
+        InvalidInput: No style or language, one of them twice, or ``new_style`` with fewer than two styles.
     """
+    styles, languages = _distinct(styles, "drawing style"), _distinct(languages, "language")
     for style in styles:
         check_choice(style, STYLES, "drawing style")
-    if not styles or not languages:
-        raise InvalidInput("Name at least one drawing style and one language, for example styles=('noto',).")
     characters, categories = _table()
     n = len(characters)
     captions = [name for language in languages for name in _names(characters, language)]
@@ -73,6 +72,14 @@ def load(
         splits=_splits(n, styles, seed, check_choice(protocol, PROTOCOLS, "emoji protocol")),
         metadata={"character": list(characters) * len(styles), "style": np.repeat(list(styles), n)},
     )
+
+
+def _distinct(names: str | Sequence[str], what: str) -> tuple[str, ...]:
+    """One name or several, at least one, each once."""
+    several = (names,) if isinstance(names, str) else tuple(names)
+    if not several or len(set(several)) < len(several):
+        raise InvalidInput(f"Name at least one {what}, and each only once, but it is {several}.")
+    return several
 
 
 def languages() -> list[str]:

@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from xmr_lib.errors import InvalidInput
+from xmr_lib.progress import progress
+
 Features = NDArray[np.float32]
 Item = TypeVar("Item")
 
@@ -38,9 +41,14 @@ class TextEncoder(Protocol):
 
 
 def batches(items: Sequence[Any], size: int, what: str) -> Iterator[list[Any]]:
-    """Consecutive slices of ``items`` with a progress bar that appears after two seconds."""
-    from tqdm.auto import tqdm
+    """Consecutive slices of ``items`` with a progress bar that appears after two seconds.
 
+    Raises:
+        InvalidInput: There are no items, or ``items`` is one string instead of a list of them.
+    """
+    if len(items) == 0 or isinstance(items, str):
+        found = "one string" if len(items) else "an empty list"
+        raise InvalidInput(f"There are no {what} to encode: this is {found}. Pass a list of at least one.")
     starts = range(0, len(items), size)
-    for start in tqdm(starts, desc=what, unit="batch", delay=2, leave=False):
+    for start in progress(starts, desc=what, unit="batch"):
         yield [items[i] for i in range(start, min(start + size, len(items)))]

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from xmr_lib.config import cache_dir
+from xmr_lib.files import write_bytes_atomically
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -87,19 +86,9 @@ def _read(path: Path, quiet: bool = False) -> Arrays | None:
 
 
 def _write(path: Path, arrays: Arrays, key: Mapping[str, Any]) -> None:
-    """Write to a temporary file in the same folder, then rename."""
     metadata = {
         "key": json.dumps(key, sort_keys=True),
         "checksums": json.dumps({name: _checksum(array) for name, array in arrays.items()}),
     }
     payload = save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata=metadata)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_bytes_atomically(path, payload)

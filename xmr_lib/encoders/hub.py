@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.error import URLError
 
 from xmr_lib.errors import MissingData
@@ -21,3 +22,11 @@ def load_from_hub(name: str, load: Callable[[], T]) -> T:
             f"({type(error).__name__}). Check its name and your connection (and unset HF_HUB_OFFLINE), or use an "
             "encoder that works offline: efficientnet-lite0 for pictures, minilm, bow or lda for text."
         ) from error
+
+
+def weights_digest(net: Any) -> str:
+    """A short hash of all weights of a torch module: a folder or hub name alone does not tell which weights it held."""
+    digest = hashlib.sha256()
+    for tensor in net.state_dict().values():
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

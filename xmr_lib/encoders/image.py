@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from xmr_lib.encoders.base import Features, batches
-from xmr_lib.encoders.hub import load_from_hub
+from xmr_lib.encoders.hub import load_from_hub, weights_digest
 from xmr_lib.errors import MissingData
 
 
@@ -116,19 +116,21 @@ class EfficientNetLite0Levels(EfficientNetLite0):
 class TorchvisionEncoder:
     """Any classification model of torchvision with its default weights, without its last layer (needs a connection).
 
+    The last layer is the last linear one; squeezenet has none and keeps its 1000 class scores.
+
     Args:
         model: torchvision's name, for example ``resnet50``.
     """
 
     def __init__(self, model: str) -> None:
-        from torchvision.models import get_model_weights, list_models
+        from torchvision import models
 
         from xmr_lib.errors import check_choice
 
-        check_choice(model, list_models(), "torchvision model")
+        check_choice(model, models.list_models(module=models), "torchvision classification model")
         self.name = f"torchvision/{model}"
         self.model = model
-        self.weights = get_model_weights(model).DEFAULT
+        self.weights = models.get_model_weights(model).DEFAULT
         self.fingerprint = f"{self.name}-{self.weights.name}-v1"
         self._net: nn.Module = load_from_hub(self.name, self._build)
         self.dim = int(self.encode([Image.new("RGB", (32, 32))]).shape[1])
@@ -137,10 +139,9 @@ class TorchvisionEncoder:
         from torchvision.models import get_model
 
         net = get_model(self.model, weights=self.weights)
-        for head in ("fc", "classifier", "heads", "head"):
-            if hasattr(net, head):
-                setattr(net, head, nn.Identity())
-                break
+        linear = [path for path, module in net.named_modules() if isinstance(module, nn.Linear)]
+        if linear:
+            net.set_submodule(linear[-1], nn.Identity())
         return net.eval()
 
     def encode(self, images: Sequence[Image.Image]) -> Features:
@@ -165,8 +166,8 @@ class ClipImageEncoder:
         from transformers import CLIPImageProcessor, CLIPModel
 
         self.name = model
-        self.fingerprint = f"clip-image-{model}-v1"
-        self._net = load_from_hub(model, lambda: CLIPModel.from_pretrained(model)).eval()
+        self._net = load_from_hub(model, lambda: CLIPModel.from_pretrained(model, dtype=torch.float32)).eval()
+        self.fingerprint = f"clip-image-{model}-{weights_digest(self._net)}-v1"
         self._processor = load_from_hub(model, lambda: CLIPImageProcessor.from_pretrained(model))
         self.dim = int(self._net.config.projection_dim)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,20 +12,23 @@ from typing import Any
 import numpy as np
 
 from xmr_lib.encoders.base import Features, batches
-from xmr_lib.encoders.hub import load_from_hub
+from xmr_lib.encoders.hub import load_from_hub, weights_digest
 from xmr_lib.errors import InvalidInput, MissingData
 
 
 class MiniLM:
     """all-MiniLM-L6-v2: a 6-layer transformer for sentences, 384 features, mean over tokens, unit length.
 
+    It reads the first 256 tokens, as in its training.
+
     N. Reimers, I. Gurevych. "Sentence-BERT". EMNLP 2019. W. Wang et al. "MiniLM". NeurIPS 2020.
     """
 
     name = "minilm"
     dim = 384
-    fingerprint = "all-minilm-l6-v2-mean-v1"
+    fingerprint = "all-minilm-l6-v2-mean-v2"
     layers: tuple[int, ...] = (6,)
+    max_tokens = 256
 
     def __init__(self) -> None:
         self._model: Any = None
@@ -32,6 +36,8 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str]) -> Features:
         """m sentences -> (m, 384 x layers), every layer's part of unit length; equal sentences are encoded once."""
+        if isinstance(texts, str):
+            raise InvalidInput("encode takes a list of sentences, but this is one string. Put it in a list: [text].")
         distinct, place = np.unique(np.asarray(texts, dtype=str), return_inverse=True)
         return self._encode_distinct(distinct.tolist())[place]
 
@@ -42,7 +48,9 @@ class MiniLM:
         out = []
         with torch.inference_mode():
             for batch in batches(texts, 64, "sentences"):
-                tokens = self._tokenizer(batch, padding=True, truncation=True, return_tensors="pt")
+                tokens = self._tokenizer(
+                    batch, padding=True, truncation=True, max_length=self.max_tokens, return_tensors="pt"
+                )
                 hidden = self._model(**tokens, output_hidden_states=True).hidden_states  # 7 x (b, length, 384)
                 mask = tokens["attention_mask"].unsqueeze(-1)  # (b, length, 1)
                 means = [(hidden[layer] * mask).sum(dim=1) / mask.sum(dim=1) for layer in self.layers]  # (b, 384)
@@ -73,7 +81,7 @@ class MiniLMLayers(MiniLM):
 
     name = "minilm-layers"
     dim = 1152
-    fingerprint = "all-minilm-l6-v2-layers-6-4-0-v1"
+    fingerprint = "all-minilm-l6-v2-layers-6-4-0-v2"
     layers = (6, 4, 0)
 
 
@@ -129,11 +137,12 @@ class ClipTextEncoder:
     """The text tower of a CLIP model by hub name or local folder, projected and of unit length."""
 
     def __init__(self, model: str) -> None:
+        import torch
         from transformers import AutoTokenizer, CLIPModel
 
         self.name = model
-        self.fingerprint = f"clip-text-{model}-v1"
-        self._net = load_from_hub(model, lambda: CLIPModel.from_pretrained(model)).eval()
+        self._net = load_from_hub(model, lambda: CLIPModel.from_pretrained(model, dtype=torch.float32)).eval()
+        self.fingerprint = f"clip-text-{model}-{weights_digest(self._net)}-v1"
         self._tokenizer = load_from_hub(model, lambda: AutoTokenizer.from_pretrained(model))
         self.dim = int(self._net.config.projection_dim)
 
@@ -151,8 +160,8 @@ class ClipTextEncoder:
 
 
 def _need_texts(texts: Sequence[str], name: str) -> None:
-    if not any(text.strip() for text in texts):
-        raise InvalidInput(f"The {name} encoder learns its words from training captions, but fit_on holds none.")
+    if not any(re.search(r"\w", text) for text in texts):
+        raise InvalidInput(f"The {name} encoder learns its words from training captions, but fit_on holds no word.")
 
 
 def _digest(texts: Sequence[str]) -> str:

@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from xmr_lib.data.base import PairedDataset, PairedFeatures
 from xmr_lib.errors import InvalidInput, check_positive
@@ -15,6 +14,7 @@ from xmr_lib.evaluation.names import Direction, metric
 from xmr_lib.evaluation.report import Report
 from xmr_lib.metrics import Score, shared_labels
 from xmr_lib.metrics.inputs import check_same_shape, check_similarity
+from xmr_lib.progress import progress
 
 Data = PairedFeatures | PairedDataset
 CATEGORY_METRICS = ("MAP", "MAP@50/min", "P@10", "NDCG@10")
@@ -89,7 +89,7 @@ def evaluate_similarity(
     i2t = Direction(similarity, data.instances[:, None] == data.caption_instances[None, :], _shared(data))
     values: dict[str, dict[str, Score]] = {}
     chance: dict[str, dict[str, float]] = {}
-    with tqdm(total=2 * len(chosen), desc=f"metrics of {name}", delay=2, leave=False) as bar:
+    with progress(total=2 * len(chosen), desc=f"metrics of {name}") as bar:
         for key, direction in (("i2t", i2t), ("t2i", i2t.transposed())):
             at_random, stands_for = direction.at_random()
             values[key], chance[key] = {}, {}

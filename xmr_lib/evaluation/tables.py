@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
+
+
+@dataclass(frozen=True)
+class Table:
+    """Strings in rows and columns; ``print`` it, or leave it as the last line of a notebook cell.
+
+    Attributes:
+        header: One name per column.
+        rows: One string per column in each row; the first names the row.
+        title: A line above.
+        notes: Lines below.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    notes: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return text_table(self.header, self.rows, self.title, self.notes)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.header, self.rows, self.title, self.notes)
 
 
 def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", notes: Sequence[str] = ()) -> str:

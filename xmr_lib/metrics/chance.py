@@ -1,8 +1,8 @@
 """What guessing scores: the line every result has to be read against.
 
 No formulas of its own: a model that gives every item the same score ranks at random, and all metrics here average
-exactly over the orders of tied items. To a random ranking, queries with equally many relevant items are alike, so one
-stand-in for each number is enough.
+exactly over the orders of tied items. To a random ranking, queries with equally many items of every grade are alike, so
+one of them is enough.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ def constant_similarity(shape: tuple[int, ...]) -> NDArray[np.int8]:
 
 
 def stand_ins(*relevance: NDArray[Any]) -> tuple[list[NDArray[Any]], NDArray[np.int64]]:
-    """One row for all queries that have the same number of relevant items in each of the matrices.
+    """One query for all that have equally many items of every grade, in each of the matrices.
 
     Args:
-        relevance: Matrices of one shape (q, n), bool. With gains among them every query stands for itself.
+        relevance: Matrices of one shape (q, n): bool, or grades of an unsigned type such as the number of shared
+            labels. With gains of another type among them every query stands for itself.
 
     Returns:
         The matrices with u rows, and (q,) the row that stands for each query.
 
     Example:
         >>> stand_ins(np.array([[True, False], [True, True], [False, True]]))
-        ([array([[ True, False],
-               [ True,  True]])], array([0, 1, 0]))
+        ([array([[ True,  True],
+               [ True, False]])], array([1, 0, 1]))
     """
-    if any(matrix.dtype != bool for matrix in relevance):
+    if any(matrix.dtype.kind not in "bu" for matrix in relevance):
         return list(relevance), np.arange(len(relevance[0]))
-    counts = np.stack([matrix.sum(axis=1) for matrix in relevance])
-    different, alike = np.unique(counts, axis=1, return_inverse=True)
-    column = np.arange(relevance[0].shape[1])
-    return [column < count[:, None] for count in different], alike.ravel()
+    counts = [(matrix == grade).sum(axis=1) for matrix in relevance for grade in range(int(matrix.max()) + 1)]
+    _, first, alike = np.unique(np.stack(counts), axis=1, return_index=True, return_inverse=True)
+    return [matrix[first] for matrix in relevance], alike.ravel()

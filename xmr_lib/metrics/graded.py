@@ -82,8 +82,8 @@ def ndcg_at_k(
     dcg, ideal = np.zeros(len(gains)), np.zeros(len(gains))
     for rows in row_chunks(gains.shape):
         values = _gain_values(gains[rows], gain)
-        best = np.sort(np.partition(values, -k, axis=1)[:, -k:], axis=1)[:, ::-1]
-        ideal[rows] = best @ weights
+        best = np.sort(values, axis=1)[:, ::-1]
+        ideal[rows] = best[:, :k] @ weights
         dcg[rows] = per_query(similarity[rows], values, ties, k, lambda ranked, _: float(ranked @ weights), on_groups)
     return average(dcg / np.where(ideal > 0, ideal, 1.0), ideal > 0, empty)
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xmr_lib.errors import InvalidInput
+from xmr_lib.plots.labels import names_below, ticks_at
 from xmr_lib.plots.style import (
     COLOURS,
     DASHES,
@@ -121,7 +122,7 @@ def curve(
     """Lines over ``x`` with a band of one deviation on either side: what an ablation shows.
 
     Args:
-        x: p positions.
+        x: p positions; up to a dozen whole numbers, or any on a logarithmic axis, become the ticks.
         series: Name -> (mean, deviation), two vectors of p numbers; or name -> mean.
         xlabel: Text on the horizontal axis.
         ylabel: Text on the vertical axis.
@@ -146,6 +147,7 @@ def curve(
         axes.axhline(chance, color=QUIET, linewidth=1, label="chance")
     if log:
         axes.set_xscale("log")
+    ticks_at(axes, positions)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend()
     return figure
@@ -158,7 +160,7 @@ def bars(
     """Grouped bars: one group per name, one bar per series, the value written on top.
 
     Args:
-        names: g groups on the horizontal axis.
+        names: g groups on the horizontal axis; long names are wrapped or slanted.
         series: Name -> (values, deviations) or name -> values, g numbers each.
         ylabel: Text on the vertical axis.
         decimals: Digits after the point of the written values.
@@ -171,7 +173,8 @@ def bars(
     groups = check_same_length(names=names)
     if not groups:
         raise InvalidInput("There is no bar to draw: names is empty.")
-    figure = new_figure(max(4.0, 1.2 + 0.55 * groups * (len(series) + 0.6)), 3.4)
+    room = max(0.55 * (len(series) + 0.6), 2.8 / groups)  # inches per group
+    figure = new_figure(1.2 + room * groups, 3.4)
     axes = figure.subplots()
     width = 0.8 / len(series)
     for index, (name, value) in enumerate(series.items()):
@@ -189,7 +192,7 @@ def bars(
         axes.bar_label(drawn, fmt=f"%.{decimals}f", fontsize=8.5, padding=2)
     if chance is not None:
         axes.axhline(chance, color="black", linewidth=1, linestyle=":", label="chance")
-    axes.set_xticks(np.arange(groups), [as_label(name, 14, lines=3) for name in names])
+    names_below(axes, names, 0.95 * room)
     axes.set_ylabel(ylabel)
     axes.margins(y=0.12)
     if len(series) > 1 or chance is not None:

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from xmr_lib.errors import InvalidInput
+from xmr_lib.plots.labels import place_words
 from xmr_lib.plots.style import COLOURS, QUIET, as_label, as_matrix, as_picture, check_same_length, new_figure, styled
 
 
@@ -47,11 +48,13 @@ def _classes(labels: Any, n: int) -> NDArray[np.int64]:
     return array
 
 
-def _thumbnail(axes: Axes, picture: Any, xy: tuple[float, float], side: float = 24) -> None:
+def _thumbnail(axes: Axes, picture: Any, xy: tuple[float, float], side: float = 24) -> AnnotationBbox:
     """Draw a picture, ``side`` points wide, at a position of the axes."""
     array = as_picture(picture)
     box = OffsetImage(array, zoom=side / array.shape[1], resample=True)
-    axes.add_artist(AnnotationBbox(box, xy, frameon=False, annotation_clip=False))
+    thumbnail = AnnotationBbox(box, xy, frameon=False, annotation_clip=False, zorder=2)
+    axes.add_artist(thumbnail)
+    return thumbnail
 
 
 @styled
@@ -77,7 +80,7 @@ def embedding_map(
         class_names: c names for the legend.
         caption_image: (m,) image index of each text. Default: text j belongs to image j.
         pictures: n pictures drawn in place of the circles (sensible up to 60).
-        words: m texts written next to the triangles (sensible up to 30).
+        words: m texts written next to the triangles, where there is room (sensible up to 30).
 
     Raises:
         InvalidInput: The two sides have different dimensions, or an index or a length does not fit.
@@ -110,10 +113,7 @@ def embedding_map(
         if pictures is None:
             axes.scatter(a[mine, 0], a[mine, 1], s=26, color=colour, edgecolors=edge, zorder=2)
         axes.plot(b[its, 0], b[its, 1], "^", markersize=6, mfc="none", mec=colour, mew=1.3, zorder=3)
-    for index, picture in enumerate(pictures or ()):
-        _thumbnail(axes, picture, (a[index, 0], a[index, 1]))
-    for index, word in enumerate(words or ()):
-        axes.annotate(as_label(word, 18, lines=2), b[index], (4, 3), textcoords="offset points", fontsize=8.5, zorder=4)
+    thumbnails = [_thumbnail(axes, picture, (x, y)) for picture, (x, y) in zip(pictures or (), a, strict=False)]
     what = "dimension" if images.shape[1] == 2 else "component"
     axes.set(
         xlabel=f"{what} 1 ({shares[0]:.0%} of the variance)", ylabel=f"{what} 2 ({shares[1]:.0%})", xticks=[], yticks=[]
@@ -138,6 +138,8 @@ def embedding_map(
             for number in np.unique(classes)
         ]
     figure.legend(handles=handles, loc="outside right upper", fontsize=9)
+    if words is not None:
+        place_words(axes, words, b, thumbnails)
     return figure
 
 

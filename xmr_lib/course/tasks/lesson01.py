@@ -8,8 +8,8 @@ from xmr_lib.course.task import Diagnosis, Task
 from xmr_lib.course.tasks import metrics_mistakes as mistake
 from xmr_lib.course.tasks.metrics_by_hand import (
     ap_cases,
-    average_precision,
     divisor,
+    eleven_point_ap,
     map_at_k,
     map_cases,
     ndcg_at_k,
@@ -86,12 +86,12 @@ RECALL = Task(
     "something relevant, mean.",
 )
 
-AVERAGE_PRECISION = Task(
-    id="01.average_precision",
-    signature="average_precision(ranked_relevance (n,) of 0 and 1, in rank order) -> float in 0..1",
+ELEVEN_POINT_AP = Task(
+    id="01.eleven_point_ap",
+    signature="eleven_point_ap(ranked_relevance (n,) of 0 and 1, in rank order) -> float in 0..1",
     difficulty=2,
-    minutes=15,
-    reference=average_precision,
+    minutes=20,
+    reference=eleven_point_ap,
     cases=ap_cases,
     diagnoses=(
         Diagnosis(
@@ -100,49 +100,60 @@ AVERAGE_PRECISION = Task(
             sees=lambda case, expected, got: not np.any(case.arguments[0]) and mistake.is_nan(case, expected, got),
         ),
         Diagnosis(
+            "average precision",
+            "this is the average precision of lesson 01, a mean over the relevant items. Here the mean goes over "
+            "eleven levels of recall: 0, 0.1, ..., 1.",
+            mistake.plain_ap,
+        ),
+        Diagnosis(
+            "not interpolated",
+            "the precision is taken at the first rank that reaches the level. A later rank, with more recall, may have "
+            "a better precision: take the largest of all ranks whose recall is at least the level.",
+            mistake.at_levels(lambda precision, recall, level: precision[[np.argmax(recall >= level)]]),
+        ),
+        Diagnosis(
+            "at most",
+            "the ranks before the level are searched. Take the largest precision where the recall is at least the "
+            "level: recall >= level.",
+            mistake.at_levels(lambda precision, recall, level: precision[recall <= level]),
+        ),
+        Diagnosis(
+            "more than",
+            "ranks whose recall equals the level are left out. They reach it: recall >= level, not >.",
+            mistake.at_levels(lambda precision, recall, level: precision[recall > level]),
+        ),
+        Diagnosis(
+            "level 0 left out",
+            "there are eleven levels: 0 is the first. At recall 0 the best precision of the whole ranking counts.",
+            mistake.at_levels(levels=mistake.TENTHS[1:]),
+        ),
+        Diagnosis(
+            "level 1 left out",
+            "there are eleven levels: 1 is the last, and np.arange(0, 1, 0.1) stops before it.",
+            mistake.at_levels(levels=mistake.TENTHS[:-1]),
+        ),
+        Diagnosis(
+            "rounding",
+            "np.linspace and 0.1 * t give 0.30000000000000004 for three tenths, more than a recall of 3 / 10. Write "
+            "the levels as t / 10, or compare whole numbers: 10 * hits >= t * R.",
+            mistake.at_levels(levels=np.linspace(0, 1, 11).tolist()),
+        ),
+        Diagnosis(
+            "recall of the length",
+            "hits are divided by the length of the list. Recall is hits / R, with R the number of relevant items.",
+            mistake.at_levels(of_all=True),
+        ),
+        Diagnosis(
             "ranks from zero",
-            "ranks start at 1, but Python counts from 0: the first item has rank 1. Add 1 to the positions.",
-            mistake.plain_ap(lambda row, ranks: np.mean(np.arange(1, len(ranks) + 1) / (ranks - 1.0))),
-        ),
-        Diagnosis(
-            "hits from zero",
-            "the first relevant item is hit number 1, not number 0: count the hits with the item itself included.",
-            mistake.plain_ap(lambda row, ranks: np.mean(np.arange(len(ranks)) / ranks)),
-        ),
-        Diagnosis(
-            "divided by the length",
-            "the sum is divided by the length of the list. Divide by the number of relevant items, R.",
-            mistake.plain_ap(lambda row, ranks: (np.arange(1, len(ranks) + 1) / ranks).sum() / len(row)),
-        ),
-        Diagnosis(
-            "every rank",
-            "the precision is averaged over all ranks. Only the ranks that hold a relevant item count.",
-            mistake.plain_ap(lambda row, ranks: np.mean(np.cumsum(row) / np.arange(1, len(row) + 1))),
-        ),
-        Diagnosis(
-            "not divided",
-            "the precisions are added up but not divided by the number of relevant items, R.",
-            mistake.plain_ap(lambda row, ranks: (np.arange(1, len(ranks) + 1) / ranks).sum()),
-        ),
-        Diagnosis(
-            "reciprocal rank",
-            "this is 1 / rank of the first relevant item (MRR). AP looks at every relevant item.",
-            mistake.plain_ap(lambda row, ranks: 1 / ranks[0]),
-        ),
-        Diagnosis(
-            "precision at R",
-            "this is the share of relevant items among the first R (R-precision). AP also asks where they stand.",
-            mistake.plain_ap(lambda row, ranks: row[: len(ranks)].mean()),
-        ),
-        Diagnosis(
-            "plain mean",
-            "this is the share of relevant items; the order does not enter. Use the rank of every relevant item.",
-            mistake.plain_ap(lambda row, ranks: row.mean()),
+            "ranks start at 1, but Python counts from 0: the precision at position i is hits / (i + 1).",
+            mistake.at_levels(first_rank=0),
         ),
     ),
-    nudge="Write down the ranks of the relevant items of [1, 0, 1, 1, 0]. How many hits are there up to each of them?",
-    hint="The ranks are `np.flatnonzero(...) + 1`; the number of hits up to them is 1, 2, 3, ...",
-    outline="Ranks of the relevant items; hits 1..R; mean of hits / ranks; 0.0 when there are none.",
+    nudge="Write hits, precision and recall below each of the five ranks of [1, 0, 1, 1, 0]. Which ranks have a recall "
+    "of at least 0.4? Which precision is the largest there?",
+    hint="`np.cumsum(ranked_relevance)` counts the hits up to every rank; precision divides them by 1..n, recall by R.",
+    outline="Hits, precision and recall at every rank; for t = 0..10 the largest precision where recall >= t / 10; the "
+    "mean of these eleven; 0.0 when nothing is relevant.",
 )
 
 MAP = Task(
@@ -272,4 +283,4 @@ NDCG = Task(
     "grades; ratio; mean over the queries that have a gain.",
 )
 
-TASKS = (RECALL, AVERAGE_PRECISION, MAP, NDCG)
+TASKS = (RECALL, ELEVEN_POINT_AP, MAP, NDCG)

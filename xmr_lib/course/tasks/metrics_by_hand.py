@@ -27,10 +27,11 @@ def recall_at_k(similarity: Array, relevance: Array, k: int) -> float:
     return float(has_hit[has_relevant].mean())
 
 
-def average_precision(ranked_relevance: Array) -> float:
-    """Mean, over the relevant items, of the precision at their ranks."""
-    ranks = np.flatnonzero(ranked_relevance) + 1
-    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else 0.0
+def eleven_point_ap(ranked_relevance: Array) -> float:
+    """Mean over the recall levels 0, .1, ..., 1 of the best precision at a rank that reaches the level."""
+    hits = np.cumsum(ranked_relevance)
+    precision = hits / np.arange(1, len(hits) + 1)
+    return float(np.mean([precision[10 * hits >= level * hits[-1]].max() for level in range(11)]))
 
 
 def map_at_k(similarity: Array, relevance: Array, k: int, denominator: str) -> float:
@@ -98,6 +99,7 @@ def ap_cases() -> list[Case]:
         Case("the ranking [0, 0, 0], nothing relevant", (np.array([0, 0, 0]),)),
         Case("the ranking [1, 1, 0, 0]", (np.array([1, 1, 0, 0]),)),
         Case("a ranking of 40 items, 30 % relevant", ((rng.random(40) < 0.3).astype(int),)),
+        Case("10 relevant items, 3 of them on top, the others at ranks 21 to 27", (np.repeat([1, 0, 1], [3, 17, 7]),)),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from xmr_lib.course.task import Case
 from xmr_lib.course.tasks.metrics_by_hand import divisor, ranked
 
 Array = NDArray[Any]
+TENTHS = tuple(tenth / 10 for tenth in range(11))
 
 
 def recall(rule: Callable[[Array], Any], shift: int = 0) -> Callable[..., float]:
@@ -35,15 +36,28 @@ def hits_of_all(similarity: Array, relevance: Array, k: int) -> float:
     return float(ranked(similarity, relevance)[:, :k].any(axis=1).mean())
 
 
-def plain_ap(rule: Callable[[Array, Array], Any]) -> Callable[[Array], float]:
-    """A wrong AP: ``rule(relevance, ranks of the relevant items)``; nothing relevant gives 0."""
+def at_levels(
+    pick: Callable[[Array, Array, float], Array] = lambda precision, recall, level: precision[recall >= level],
+    levels: Sequence[float] = TENTHS,
+    first_rank: int = 1,
+    of_all: bool = False,
+) -> Callable[[Array], float]:
+    """A wrong eleven-point AP: ``pick`` chooses the precisions of a level; the largest counts, 0 if there is none."""
 
     def wrong(ranked_relevance: Array) -> float:
-        row = np.asarray(ranked_relevance, dtype=float)
-        ranks = np.flatnonzero(row) + 1
-        return float(rule(row, ranks)) if len(ranks) else 0.0
+        hits = np.cumsum(ranked_relevance)
+        precision = hits / np.arange(first_rank, len(hits) + first_rank)
+        recall = hits / (len(hits) if of_all else max(int(hits[-1]), 1))
+        chosen = [pick(precision, recall, level) for level in levels]
+        return float(np.mean([values.max() if len(values) else 0.0 for values in chosen]))
 
     return wrong
+
+
+def plain_ap(ranked_relevance: Array) -> float:
+    """Average precision of lesson 01: the mean over the relevant items."""
+    ranks = np.flatnonzero(ranked_relevance) + 1
+    return float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else 0.0
 
 
 def map_at_k(rule: Callable[[Array, int, str], float], keep_empty: bool = False) -> Callable[..., float]:

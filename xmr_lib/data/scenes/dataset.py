@@ -8,7 +8,6 @@ from random import Random
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
 from xmr_lib import config
 from xmr_lib.data.base import LazyImages, PairedDataset
@@ -18,6 +17,7 @@ from xmr_lib.data.scenes.grammar import CAPTION_KINDS, captions
 from xmr_lib.data.scenes.layout import Scene, sample_scene
 from xmr_lib.data.sprites import STYLE_FOLDERS
 from xmr_lib.errors import InvalidInput, check_choice, check_positive
+from xmr_lib.progress import progress
 
 GENERATOR_VERSION = 1
 """Raise it whenever the same seed gives other layouts, captions or pictures than before."""
@@ -101,7 +101,7 @@ def load(
 
     scenes: list[Scene] = []
     texts: list[str] = []
-    for index in tqdm(range(n), desc="laying out scenes", unit="scene", delay=2, leave=False):
+    for index in progress(range(n), desc="laying out scenes", unit="scene"):
         scenes.append(sample_scene(index, seed, image_size, tuple(styles)))
         texts.extend(captions(scenes[-1], Random(f"scenes/{seed}/{index}/captions")))
 

@@ -10,13 +10,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from tqdm.auto import tqdm
 
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.data.scenes.backgrounds import DARK, background
 from xmr_lib.data.scenes.layout import Scene
 from xmr_lib.data.sprites import opaque_box, sprite
 from xmr_lib.errors import InvalidInput
+from xmr_lib.progress import progress
 
 
 @lru_cache(maxsize=4096)
@@ -68,6 +68,6 @@ def draw_all(dataset: PairedDataset) -> NDArray[np.uint8]:
         )
     side = scenes[0].image_size
     pictures = np.empty((len(scenes), side, side, 3), dtype=np.uint8)
-    for i, scene in enumerate(tqdm(scenes, desc="drawing scenes", unit="scene", delay=2, leave=False)):
+    for i, scene in enumerate(progress(scenes, desc="drawing scenes", unit="scene")):
         pictures[i] = np.asarray(draw(scene))
     return pictures

@@ -1,7 +1,8 @@
 """Choosing the settings of CCA on validation pairs.
 
 The directions of CCA are nested: a fit with 300 components contains the fits with 1 .. 299, and the weight of the
-correlations is applied afterwards. So one fit per ridge is enough for the whole grid.
+correlations is applied afterwards. A ridge moves eigenvalues only. So one eigendecomposition per side serves the whole
+grid.
 """
 
 from __future__ import annotations
@@ -9,22 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tqdm.auto import tqdm
-
 from xmr_lib.data.base import PairedFeatures
 from xmr_lib.errors import InvalidInput
 from xmr_lib.methods.subspace.cca import CCA
+from xmr_lib.progress import progress
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting and what it scored on validation (``score``) and on the training pairs themselves."""
+    """One setting and what it scored on validation."""
 
     ridge: float
     n_components: int
     correlation_power: float
     score: float
-    train_score: float
 
     def method(self) -> CCA:
         """An unfitted CCA with this setting."""
@@ -53,12 +52,9 @@ def try_cca(
     if not (len(ridges) and len(components) and len(powers)):
         raise InvalidInput("Give at least one value each for ridges, components and powers, for example ridges=[0.1].")
     trials = []
-    for ridge in tqdm(ridges, desc="ridges", delay=2, leave=False):
-        full = CCA(max(components), ridge).fit(train)
+    for full in progress(CCA(max(components)).fit_path(train, ridges), desc="settings"):
         for n_components in components:
             for power in powers:
                 method = full.truncated(n_components, power)
-                trials.append(
-                    Trial(ridge, n_components, power, float(score(method, validation)), float(score(method, train)))
-                )
+                trials.append(Trial(full.ridge, n_components, power, float(score(method, validation))))
     return sorted(trials, key=lambda trial: -trial.score)

@@ -1,0 +1,80 @@
+"""The benchmarks run from start to end and their implementations agree (speed is judged only at full size)."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+
+
+def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A benchmark as a module, so that a row of it can be replaced."""
+    monkeypatch.syspath_prepend(FOLDER)  # where python puts the folder of a script it runs
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("name", "judged", "shown"), [("metrics", 2, 4), ("cca", 1, 1)])
+def test_quick_run_as_a_reader_starts_it(name: str, judged: int, shown: int, tmp_path: Path) -> None:
+    pytest.importorskip("torchmetrics")
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / f"{name}.py"), "--quick"],
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("PASS") == judged
+    assert done.stdout.count("not judged") == shown
+    assert "one thread" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "wrong"),
+    [
+        ("metrics", "one_loop", 0.5),
+        ("metrics", "expected_by_float_sort", 0.5),
+        ("cca", "ours", np.array([0.9, 0.8, 0.7, 0.6])),
+    ],
+)
+def test_a_wrong_result_fails(
+    name: str, row: str, wrong: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "metrics":
+        pytest.importorskip("torchmetrics")
+    benchmark = load(name, monkeypatch)
+    monkeypatch.setattr(benchmark, row, lambda *arguments: wrong)
+    assert benchmark.main(["--quick"]) == 1
+    assert "FAIL" in capsys.readouterr().out
+
+
+def test_slow_is_a_failure_only_when_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    timing = importlib.import_module("_timing")
+    slow = {judged: timing.Demand.faster("", slow=1.9, fast=0.1, least=20.0, judged=judged) for judged in (True, False)}
+    assert not slow[True].good
+    assert timing.verdict([slow[True]]) == 1
+    assert timing.verdict([slow[False]]) == 0
+    assert timing.verdict([timing.Demand.faster("", slow=2.1, fast=0.1, least=20.0, judged=True)]) == 0
+
+
+def test_one_thread_is_one_thread_and_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from threadpoolctl import threadpool_info
+
+    monkeypatch.syspath_prepend(FOLDER)
+    timing = importlib.import_module("_timing")
+    before = [library["num_threads"] for library in threadpool_info()]
+    with timing.one_thread():
+        assert {library["num_threads"] for library in threadpool_info()} == {1}
+    assert [library["num_threads"] for library in threadpool_info()] == before
