@@ -98,6 +98,11 @@ def cca_path(
         yield whiten_x @ u[:, :n_components], whiten_y @ vt[:n_components].T, rho[:n_components]
 
 
+def _check_ridge(ridge: float) -> None:
+    if ridge < 0:
+        raise InvalidInput(f"ridge must be 0 or more, but it is {ridge}. Try 1e-3.")
+
+
 class CCA(DualEncoder):
     """Canonical correlation analysis between image and text features.
 
@@ -134,10 +139,16 @@ class CCA(DualEncoder):
 
     def fit_path(self, train: PairedFeatures, ridges: Sequence[float]) -> list[CCA]:
         """Fitted copies for several ridges, much cheaper than one :meth:`fit` each (see :func:`cca_path`)."""
-        copies = [type(self)(self.n_components, ridge, self.correlation_power) for ridge in ridges]
-        views = [copy._centred_pairs(train) for copy in copies]
-        for copy, learnt in zip(copies, cca_path(*views[0], self.n_components, ridges), strict=True):
+        for ridge in ridges:
+            _check_ridge(ridge)
+        first = type(self)(self.n_components, 0.0, self.correlation_power)
+        x, y = first._centred_pairs(train)
+        copies = []
+        for ridge, learnt in zip(ridges, cca_path(x, y, self.n_components, ridges), strict=True):
+            copy = type(self)(self.n_components, ridge, self.correlation_power)
+            copy.image_mean_, copy.text_mean_ = first.image_mean_, first.text_mean_
             copy.image_weights_, copy.text_weights_, copy.correlations_ = learnt
+            copies.append(copy)
         return copies
 
     def _centred_pairs(self, train: PairedFeatures) -> tuple[Matrix, Matrix]:
@@ -148,8 +159,7 @@ class CCA(DualEncoder):
                 f"n_components is {self.n_components}, but two views of {train.image.shape[1]} and "
                 f"{train.text.shape[1]} dimensions share at most {limit} directions. Use n_components={limit} or less."
             )
-        if self.ridge < 0:
-            raise InvalidInput(f"ridge must be 0 or more, but it is {self.ridge}. Try 1e-3.")
+        _check_ridge(self.ridge)
         image_index, caption_index = train.pairs()
         if len(image_index) < 2:
             raise InvalidInput(f"CCA needs at least 2 image-text pairs, but there is {len(image_index)}.")
