@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "XMR_PROFILE": "smoke",
-    "MPLBACKEND": "agg",
     "PYTHONUTF8": "1",
 }
 if os.environ.get("CI"):

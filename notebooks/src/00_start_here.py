@@ -114,7 +114,10 @@ from xmr_lib.data import load_dataset
 data = load_dataset("emoji", seed=SEED)
 icons = [data.images[data.captions.index(name)] for name in ("red apple", "fish", "automobile")]
 plots.similarity_heatmap(
-    similarity, icons, ["something to eat", "something that moves", "seafood"], relevant=np.eye(3)[:, [0, 2, 1]]
+    similarity,
+    icons,
+    ["something to eat", "something that moves", "seafood"],
+    relevant=np.eye(3)[:, [0, 2, 1]],
 )
 
 # %% [markdown]
@@ -206,7 +209,9 @@ from xmr_lib.retriever import CHOSEN
 train = features.subset(data.splits["train"])
 cca = CCA(**CHOSEN).fit(train)
 image_index = cca.encode_image(features.image)
-print(f"{train.n_images} training pictures, {train.n_captions} training names -> {image_index.shape[1]} dimensions")
+print(
+    f"{train.n_images} training pictures, {train.n_captions} training names -> {image_index.shape[1]} dimensions"
+)
 
 # %% [markdown]
 # `CHOSEN` holds three settings of CCA that did best on the validation split (of seed 0). `image_index` holds all
@@ -233,7 +238,9 @@ from xmr_lib.methods.subspace import CCA
 
 data = load_dataset("emoji", seed=SEED)
 features = encode_dataset(data)
-cca = CCA(n_components=300, ridge=1.0, correlation_power=1.0).fit(features.subset(data.splits["train"]))
+cca = CCA(n_components=300, ridge=1.0, correlation_power=1.0).fit(
+    features.subset(data.splits["train"])
+)
 image_index = cca.encode_image(features.image)
 query = cca.encode_text(load_text_encoder("minilm").encode(["red fruit"]))
 scores = cosine_similarity(image_index, query)[:, 0]
@@ -288,7 +295,10 @@ print(evaluate(cca, test, metrics=["R@1", "R@10"]))
 from xmr_lib.methods.base import l2_normalise
 
 few = test.subset(rng.choice(test.n_images // 2, 12, replace=False))
-words = [test_data.captions[np.flatnonzero(test.caption_instances == i)[0]] for i in few.caption_instances]
+words = [
+    test_data.captions[np.flatnonzero(test.caption_instances == i)[0]]
+    for i in few.caption_instances
+]
 icons = [data.images[int(i)] for i in few.instances]
 sides = l2_normalise(cca.encode_image(few.image)), l2_normalise(cca.encode_text(few.text))
 plots.embedding_map(*sides, caption_image=few.caption_image, pictures=icons, words=words)
@@ -337,7 +347,11 @@ reports = [evaluate(m, d, metrics=["R@10"]) for m, d in ((cca, seen), (cca, test
 i2t, t2i = ([100 * report.value("R@10", way) for report in reports] for way in ("i2t", "t2i"))
 
 # %% tags=["plot"]
-plots.bars(["seen emoji", "unseen emoji", "unseen, pairs shuffled"], {"i2t": i2t, "t2i": t2i}, ylabel="R@10 in percent")
+plots.bars(
+    ["seen emoji", "unseen emoji", "unseen, pairs shuffled"],
+    {"i2t": i2t, "t2i": t2i},
+    ylabel="R@10 in percent",
+)
 
 # %% [markdown]
 # *Figure 7. R@10 in both directions for emoji seen in training, for unseen emoji, and for unseen emoji after training

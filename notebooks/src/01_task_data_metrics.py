@@ -41,17 +41,24 @@ from xmr_lib.methods.baselines import NearestNeighbourCaption
 
 data = load_dataset("emoji", seed=SEED)
 features = encode_dataset(data)
-train, test = features.subset(data.splits["train"]), features.subset(data.splits["test"], "emoji/test")
+train, test = (
+    features.subset(data.splits["train"]),
+    features.subset(data.splits["test"], "emoji/test"),
+)
 nearest_name = NearestNeighbourCaption().fit(train)
 by_rank = ["R@1", "R@5", "R@10", "MAP", "MAP@R"]
 by_denominator = ["MAP@50/relevant", "MAP@50/min", "MAP@50/first_relevant", "MAP@50/hits"]
-report = evaluate(nearest_name, test, name="nearest name", metrics=[*by_rank, *by_denominator, "P@10", "NDCG@10"])
+report = evaluate(
+    nearest_name, test, name="nearest name", metrics=[*by_rank, *by_denominator, "P@10", "NDCG@10"]
+)
 
 # %% tags=["plot"]
 from xmr_lib import plots
 
 shown = [name.replace("_", " ") for name in report.i2t]
-plots.bars(shown, {"i2t": [100 * value for value in report.i2t.values()]}, ylabel="percent", decimals=0)
+plots.bars(
+    shown, {"i2t": [100 * value for value in report.i2t.values()]}, ylabel="percent", decimals=0
+)
 
 # %% [markdown]
 # *Figure 1. Eleven numbers for one ranking of names for 532 pictures of emoji. They run from 24 to 52 percent. Four of
@@ -106,7 +113,9 @@ from xmr_lib.metrics import median_rank, recall_at_k
 same = np.eye(3, dtype=bool)
 for direction, scores in (("i2t", S), ("t2i", S.T)):
     values = [recall_at_k(scores, same, k) for k in (1, 2)]
-    print(f"{direction}  R@1 {values[0]:.0%}  R@2 {values[1]:.0%}  MedR {median_rank(scores, same):.0f}")
+    print(
+        f"{direction}  R@1 {values[0]:.0%}  R@2 {values[1]:.0%}  MedR {median_rank(scores, same):.0f}"
+    )
 
 # %% [markdown]
 # One matrix, 33 % in one direction and 100 % in the other: "cat" is a *hub*, near to every picture. So name the
@@ -242,9 +251,13 @@ try:
     coco = load_captions("val")
     often = Counter(text.lower() for text in coco.captions)
     repeated = sum(count for count in often.values() if count > 1)
-    print(f"COCO val2017: {repeated} of {coco.n_captions} captions have the same words as another caption")
+    print(
+        f"COCO val2017: {repeated} of {coco.n_captions} captions have the same words as another caption"
+    )
 except MissingData:
-    print("The COCO captions are not on this computer (datasets/coco.md); the lesson goes on without them.")
+    print(
+        "The COCO captions are not on this computer (datasets/coco.md); the lesson goes on without them."
+    )
 try:
     shared = relevance_from_labels(load_dataset("wikipedia").split("test").labels)
     print(f"Wikipedia: {shared.mean():.3f} of the pairs share a class,", end=" ")
@@ -268,7 +281,9 @@ except MissingData:
 # %%
 from xmr_lib.methods.baselines import RandomRanking
 
-guess = evaluate(RandomRanking(seed=SEED), test, name="random", metrics=["R@1", "R@10", "MedR", "MAP"])
+guess = evaluate(
+    RandomRanking(seed=SEED), test, name="random", metrics=["R@1", "R@10", "MedR", "MAP"]
+)
 print(guess)
 
 # %% [markdown]
@@ -303,8 +318,12 @@ bow_features = encode_dataset(data, text="bow")
 bow_train = bow_features.subset(data.splits["train"])
 bow_test = bow_features.subset(data.splits["test"], "emoji/test")
 bag_of_words = NearestNeighbourCaption().fit(bow_train)
-bow_report = evaluate(bag_of_words, bow_test, name="bag of words", metrics=["R@1", "R@10", "MedR", "MAP"])
-near_report = evaluate(nearest_name, test, name="nearest name", metrics=["R@1", "R@10", "MedR", "MAP"])
+bow_report = evaluate(
+    bag_of_words, bow_test, name="bag of words", metrics=["R@1", "R@10", "MedR", "MAP"]
+)
+near_report = evaluate(
+    nearest_name, test, name="nearest name", metrics=["R@1", "R@10", "MedR", "MAP"]
+)
 assert 50 < near_report.value("R@1", "i2t") / near_report.chance["i2t"]["R@1"] < 90
 print(leaderboard([guess, bow_report, near_report]))
 
@@ -381,7 +400,9 @@ def ndcg(gains, k=None, gain="exponential"):
 
 
 # %%
-print(f"exponential {ndcg([2, 0, 1, 0, 1]):.3f}   linear (scikit-learn) {ndcg([2, 0, 1, 0, 1], gain='linear'):.3f}")
+print(
+    f"exponential {ndcg([2, 0, 1, 0, 1]):.3f}   linear (scikit-learn) {ndcg([2, 0, 1, 0, 1], gain='linear'):.3f}"
+)
 
 # %% [markdown]
 # Even NDCG has two versions. Now all numbers of Figure 1 in both directions. `MAP@R` cuts at each query's own $R$;
@@ -422,7 +443,10 @@ from xmr_lib.metrics import precision_recall_curve
 
 category = relevance_from_labels(test.labels, test.caption_labels)
 cuts = [1, 2, 5, 10, 20, 50, 100, 266]
-lines = {name: [map_at_k(similarity, category, k, denominator=name) for k in cuts] for name in DENOMINATORS}
+lines = {
+    name: [map_at_k(similarity, category, k, denominator=name) for k in cuts]
+    for name in DENOMINATORS
+}
 assert np.ptp([values[-1] for values in lines.values()]) < 1e-9  # at the end all four agree
 lines = {name.replace("_", " "): values for name, values in lines.items()}
 plots.curve(cuts, lines, xlabel="cut-off k", ylabel="MAP@k (i2t, category)", log=True)
@@ -471,7 +495,9 @@ from xmr_lib.metrics import TIES
 instance = relevance_from_captions(test.caption_image, test.instances)
 tied = {
     "R@1": [100 * recall_at_k(by_words, instance, 1, ties=rule) for rule in TIES],
-    "MAP (category)": [100 * mean_average_precision(by_words, category, ties=rule) for rule in TIES],
+    "MAP (category)": [
+        100 * mean_average_precision(by_words, category, ties=rule) for rule in TIES
+    ],
 }
 np.testing.assert_allclose(tied["MAP (category)"], [27, 91, 19, 32], atol=4)
 print(f"{(by_words == 0).mean():.0%} of all similarities are exactly 0")
@@ -517,7 +543,10 @@ n = scenes_test.n_images
 sizes, folded = [], {"i2t": [], "t2i": []}
 for folds in (20, 10, 5, 2, 1):
     size = n // folds
-    parts = [(slice(f * size, (f + 1) * size), slice(5 * f * size, 5 * (f + 1) * size)) for f in range(folds)]
+    parts = [
+        (slice(f * size, (f + 1) * size), slice(5 * f * size, 5 * (f + 1) * size))
+        for f in range(folds)
+    ]
     sizes.append(size)
     folded["i2t"].append(np.mean([recall_at_k(tagger[p], mine[p], 1) for p in parts]))
     folded["t2i"].append(np.mean([recall_at_k(tagger[p].T, mine[p].T, 1) for p in parts]))
@@ -546,14 +575,21 @@ plots.curve(sizes, folded, xlabel="images in the gallery", ylabel="R@1", log=Tru
 one = report.i2t
 skip = [average_precision([1, 0, 1, 1, 0]), average_precision([0, 1, 1, 0, 1])]
 zero = [*skip, 0.0]  # a third query has no right answer
+r1_fair, r1_lucky = np.array(tied["R@1"][:2]) / 100
 traps = [
     ("MAP@50 denominator", "R: trec_eval; hits: ACMR, DJSRH", min(cut), max(cut), "read in code"),
     ("cut-off", "all ranks: DSCMR; 50: ACMR", one["MAP"], one["MAP@50/hits"], "read in code"),
-    ("ties", "all orders; strictly higher", tied["R@1"][0] / 100, tied["R@1"][1] / 100, "read in code"),
+    ("ties", "all orders; strictly higher", r1_fair, r1_lucky, "read in code"),
     ("captions per image", "one; five: COCO", i2t[0], i2t[4], "reported"),
     ("gallery", "COCO 5K; COCO 1K", folded["t2i"][4], folded["t2i"][2], "reported"),
     ("what is right", "the partner; a shared label", one["R@1"], one["P@10"], "reported"),
-    ("nothing is relevant", "count 0: DCMH; skip the query", np.mean(zero), np.mean(skip), "read in code"),
+    (
+        "nothing relevant",
+        "count 0: DCMH; skip the query",
+        np.mean(zero),
+        np.mean(skip),
+        "read in code",
+    ),
 ]
 for what, who, low, high, evidence in traps:
     print(f"{what:<20}{who:<33}{low:4.0%} or {high:4.0%}   {evidence}")
@@ -578,7 +614,10 @@ print(f"R@1 when counting strictly higher scores: {np.mean(strict_rank <= 1):.0%
 print(f"R@1 expected over ties: {recall_at_k(dead, instance, 1):.1%}, one in {test.n_captions}")
 shuffled = np.random.default_rng(SEED).permutation(test.n_captions)
 for order, columns in (("grouped by category", np.arange(test.n_captions)), ("shuffled", shuffled)):
-    by_rule = [mean_average_precision(dead, category[:, columns], ties=rule) for rule in ("index", "expected")]
+    by_rule = [
+        mean_average_precision(dead, category[:, columns], ties=rule)
+        for rule in ("index", "expected")
+    ]
     print(f"database {order:<20} MAP in storage order {by_rule[0]:.1%}   expected {by_rule[1]:.1%}")
 assert abs(by_rule[1] - chance_level(mean_average_precision, category)) < 1e-9
 

@@ -51,7 +51,9 @@ ridges = [0.1, 1.0] if smoke else [0.3, 1.0, 3.0]
 # %%
 emoji = load_dataset("emoji", seed=SEED)
 features = encode_dataset(emoji)
-train, validation, test = (features.subset(emoji.splits[s], s) for s in ("train", "validation", "test"))
+train, validation, test = (
+    features.subset(emoji.splits[s], s) for s in ("train", "validation", "test")
+)
 train, test
 
 # %% tags=["plot"]
@@ -84,7 +86,7 @@ x @ y / np.sqrt((x @ x) * (y @ y))
 # $n$ pairs. CCA looks for a direction on each side, $w_x$ and $w_y$, along which the pairs correlate most:
 #
 # $$ \max_{w_x, w_y} \; \rho = \frac{w_x^\top S_{xy}\, w_y}{\sqrt{w_x^\top S_{xx}\, w_x}\;\sqrt{w_y^\top S_{yy}\, w_y}},
-# \qquad S_{xx} = \tfrac1n X^\top X,\; S_{yy} = \tfrac1n Y^\top Y,\; S_{xy} = \tfrac1n X^\top Y $$
+# \qquad S_{xx} = \frac{1}{n} X^\top X,\; S_{yy} = \frac{1}{n} Y^\top Y,\; S_{xy} = \frac{1}{n} X^\top Y $$
 #
 # then for a second pair of directions, uncorrelated with the first, and so on. The values $\rho_1 \ge \rho_2 \ge
 # \dots$ are the *canonical correlations*.
@@ -118,7 +120,9 @@ def whitening_matrix(covariance, ridge=0.0):
     """(S + ridge * tr(S)/d * I)^(-1/2), for S of shape (d, d)."""
     values, vectors = eigh(covariance, driver="evd")
     values = values + ridge * values.mean()  # tr(S)/d is the mean eigenvalue
-    alive = values > values[-1] * len(values) * np.finfo(float).eps  # directions without variance get 0
+    alive = (
+        values > values[-1] * len(values) * np.finfo(float).eps
+    )  # directions without variance get 0
     scale = np.where(alive, 1 / np.sqrt(np.where(alive, values, 1)), 0)
     return (vectors * scale) @ vectors.T
 
@@ -180,7 +184,9 @@ def cca(x, y, n_components, ridge=0.0):
 rng = np.random.default_rng(SEED)
 hidden = rng.normal(size=(2000, 2))
 view_1 = np.c_[hidden, rng.normal(size=(2000, 3))] @ rng.normal(size=(5, 5))
-view_2 = np.c_[hidden + 0.5 * rng.normal(size=(2000, 2)), rng.normal(size=(2000, 3))] @ rng.normal(size=(5, 5))
+view_2 = np.c_[hidden + 0.5 * rng.normal(size=(2000, 2)), rng.normal(size=(2000, 3))] @ rng.normal(
+    size=(5, 5)
+)
 view_1, view_2 = view_1 - view_1.mean(0), view_2 - view_2.mean(0)
 rho = cca(view_1, view_2, 5)[2]
 np.testing.assert_allclose(rho, [0.894, 0.894, 0, 0, 0], atol=0.07)
@@ -271,7 +277,11 @@ fits = CCA(64).fit_path(train, path)
 seen = np.array([recall(f, train) for f in fits])
 unseen = np.array([recall(f, validation) for f in fits])
 plots.curve(
-    path, {"training emoji": 100 * seen, "validation emoji": 100 * unseen}, xlabel="ridge", ylabel="recall, %", log=True
+    path,
+    {"training emoji": 100 * seen, "validation emoji": 100 * unseen},
+    xlabel="ridge",
+    ylabel="recall, %",
+    log=True,
 )
 
 # %% [markdown]
@@ -335,10 +345,14 @@ def tuned(image, text, seed):
     """Choose on validation, fit on train + validation, measure on test. Returns the report and the choice."""
     data = load_dataset("emoji", seed=seed)
     vectors = encode_dataset(data, image, text)
-    part = {name: vectors.subset(data.split_indices(name)) for name in ("train", "validation", "train+validation")}
+    part = {
+        name: vectors.subset(data.split_indices(name))
+        for name in ("train", "validation", "train+validation")
+    }
     best = try_cca(part["train"], part["validation"], recall, **grid)[0]
     return evaluate(
-        best.method().fit(part["train+validation"]), vectors.subset(data.splits["test"], "emoji/test")
+        best.method().fit(part["train+validation"]),
+        vectors.subset(data.splits["test"], "emoji/test"),
     ), best
 
 
@@ -371,7 +385,9 @@ mean_and_deviation([report for report, _ in levels])
 
 # %%
 r1, r10 = (np.mean([report.value(name) for report, _ in levels]) for name in ("R@1", "R@10"))
-print(f"{len(seeds)} split seeds, both styles, unseen emoji: R@1 {100 * r1:.1f} %, R@10 {100 * r10:.1f} %")
+print(
+    f"{len(seeds)} split seeds, both styles, unseen emoji: R@1 {100 * r1:.1f} %, R@10 {100 * r10:.1f} %"
+)
 assert r1 >= 0.36 or smoke
 assert r10 >= 0.67 or smoke
 
@@ -424,7 +440,9 @@ leaderboard(reports, ["R@1", "R@10", "MAP"])
 sm = systems["SM"]
 shown = [20, 100, 150, 240]
 icons = [unseen_emoji.images[i] for i in shown]
-plots.similarity_heatmap(sm.encode_image(test.image[shown]), icons, list(test.class_names), relevant=test.labels[shown])
+plots.similarity_heatmap(
+    sm.encode_image(test.image[shown]), icons, list(test.class_names), relevant=test.labels[shown]
+)
 
 # %% [markdown]
 # *Figure 6. The semantic space: class probabilities of four unseen pictures; the true category is framed. The cat and
@@ -479,9 +497,16 @@ from IPython.display import display
 from xmr_lib.published import paper_table
 
 if wikipedia is not None:
-    fitted_2010 = {"random": RandomRanking(SEED)} | {n: chosen_on_validation(o) for n, o in candidates.items()}
-    results = {n: evaluate(m, wikipedia.split("test"), name=n, metrics=["MAP"]) for n, m in fitted_2010.items()}
-    measured = {n: {"i2t": float(r.i2t["MAP"]), "t2i": float(r.t2i["MAP"])} for n, r in results.items()}
+    fitted_2010 = {"random": RandomRanking(SEED)} | {
+        n: chosen_on_validation(o) for n, o in candidates.items()
+    }
+    results = {
+        n: evaluate(m, wikipedia.split("test"), name=n, metrics=["MAP"])
+        for n, m in fitted_2010.items()
+    }
+    measured = {
+        n: {"i2t": float(r.i2t["MAP"]), "t2i": float(r.t2i["MAP"])} for n, r in results.items()
+    }
     display(paper_table("wikipedia", measured))
     print(*(fitted_2010[n] for n in candidates), sep="\n")
 

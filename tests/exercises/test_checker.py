@@ -6,6 +6,7 @@ The wrong solutions of ``WRONG_SOLUTIONS`` are written the way learners write th
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,13 @@ import pytest
 
 from xmr_lib.course import check
 from xmr_lib.course.checker import NOT_DONE, PASSED, WRONG, CheckResult, _failures, show
+from xmr_lib.course.exercises import instructor
+from xmr_lib.course.hearts import heart
+from xmr_lib.course.source import code_cells, find_sources
 from xmr_lib.course.task import all_tasks, close, get_task
 from xmr_lib.errors import UnknownName
 
+ROOT = Path(__file__).resolve().parents[2]
 TASKS = all_tasks()
 EPS = 1e-12
 
@@ -95,82 +100,158 @@ def map_no_guard(r, k, name):
     return np.float64(ap_of(r[:k])) / {"relevant": r.sum(), "min": min(k, r.sum()), "hits": hits}[name]
 
 
-def regular(S, ridge):
-    return S + ridge * np.trace(S) / len(S) * np.eye(len(S))
+LESSON_02 = ROOT / "notebooks" / "src" / "02_subspace_cca.py"
 
 
-def whitened_svd(x, y, ridge, root=None):
-    n = len(x)
-
-    def whiten(S):
-        values, vectors = np.linalg.eigh(regular(S, ridge))
-        return vectors @ np.diag(values**-0.5) @ vectors.T
-
-    a, b = whiten(x.T @ x / n), whiten(y.T @ y / n)
-    return a, b, *np.linalg.svd(a @ (x.T @ y / n) @ b)
+def centred_covariance(x):
+    x = x - x.mean(axis=0)
+    return x.T @ x / len(x)
 
 
-def cca_plain(x, y, n_components, ridge):
-    _, _, u, s, vt = whitened_svd(x, y, ridge)
-    return u[:, :n_components], vt.T[:, :n_components], s[:n_components]
+def pca_from(W: Callable[..., Any], S: Callable[[Any], Any] = centred_covariance) -> Callable[..., Any]:
+    """``W(values, vectors, k, ridge)`` with eigenvalues and columns, largest first."""
+
+    def pca_whitening(x, n_components, ridge):
+        values, vectors = np.linalg.eigh(S(x))
+        return x.mean(axis=0), W(values[::-1], vectors[:, ::-1], n_components, ridge)
+
+    return pca_whitening
 
 
-def cca_pls(x, y, n_components, ridge):
-    u, s, vt = np.linalg.svd(x.T @ y / len(x))
-    return u[:, :n_components], vt.T[:, :n_components], s[:n_components]
+def white_columns(values, vectors, k, ridge):
+    return vectors[:, :k] @ np.diag(1 / np.sqrt(values[:k] + ridge * values.mean()))
 
 
-def cca_columns(x, y, n_components, ridge):
-    a, b, u, s, vt = whitened_svd(x, y, ridge)
-    return a @ u[:, :n_components], b @ vt[:, :n_components], s[:n_components]
+def pasted_whitening(x, n_components, ridge):
+    """The heart of lesson 02, pasted."""
+    return x.mean(axis=0), heart(LESSON_02, "whitening_matrix")(centred_covariance(x), ridge)
 
 
-def cca_squared(x, y, n_components, ridge):
-    a, b, u, s, vt = whitened_svd(x, y, ridge)
-    return a @ u[:, :n_components], b @ vt.T[:, :n_components], s[:n_components] ** 2
+def pasted_whitening_cut(x, n_components, ridge):
+    mean, W = pasted_whitening(x, n_components, ridge)
+    return mean, W[:, :n_components]
 
 
-def cca_no_ridge(x, y, n_components, ridge):
-    a, b, u, s, vt = whitened_svd(x, y, 0)
-    return a @ u[:, :n_components], b @ vt.T[:, :n_components], s[:n_components]
+def pasted_cca(images, captions, caption_image, n_components, ridge):
+    """The heart of lesson 02, pasted, with the pairs looked up."""
+    return heart(LESSON_02, "cca")(images[caption_image], captions, n_components, ridge)
 
 
-def cca_signs(x, y, n_components, ridge):
-    a, b, u, s, vt = whitened_svd(x, y, ridge)
-    return a @ u[:, :n_components], -b @ vt.T[:, :n_components], s[:n_components]
+def pasted_posterior(x, labels, weights, bias, rate, penalty):
+    """The heart of lesson 02, pasted."""
+    return heart(LESSON_02, "posterior")(x, weights, bias)
 
 
-def cca_all(x, y, n_components, ridge):
-    a, b, u, s, vt = whitened_svd(x, y, ridge)
-    k = min(len(a), len(b))
+def cca_from(
+    finish: Callable[..., Any],
+    pair: Callable[..., Any] = lambda images, captions, caption_image: (images[caption_image], captions),
+    use_ridge: bool = True,
+) -> Callable[..., Any]:
+    """``finish(a, b, cross, k)`` with symmetric whitening matrices and the cross-covariance of ``pair(...)``."""
+
+    def paired_cca(images, captions, caption_image, n_components, ridge):
+        x, y = pair(images, captions, caption_image)
+        x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+
+        def whiten(S):
+            values, vectors = np.linalg.eigh(S + use_ridge * ridge * np.trace(S) / len(S) * np.eye(len(S)))
+            return vectors @ np.diag(values**-0.5) @ vectors.T
+
+        return finish(whiten(x.T @ x / len(x)), whiten(y.T @ y / len(y)), x.T @ y / len(x), n_components)
+
+    return paired_cca
+
+
+def mapped(a, b, cross, k):
+    u, s, vt = np.linalg.svd(a @ cross @ b)
     return a @ u[:, :k], b @ vt.T[:, :k], s[:k]
 
 
-def softmax_without_shift(x, weights, bias):
-    e = np.exp(x @ weights.T + bias)
-    return e / e.sum(axis=1, keepdims=True)
+def cca_without_transpose(images, captions, caption_image, n_components, ridge):
+    x, y, k = images[caption_image], captions, n_components
+    mean_x, a = pca_from(white_columns)(x, x.shape[1], ridge)
+    mean_y, b = pca_from(white_columns)(y, y.shape[1], ridge)
+    u, s, vt = np.linalg.svd(a @ ((x - mean_x).T @ (y - mean_y) / len(x)) @ b)
+    return a @ u[:, :k], b @ vt.T[:, :k], s[:k]
 
 
-def softmax_columns(x, weights, bias):
+def cca_centred_too_early(images, captions, caption_image, n_components, ridge):
+    images, captions = images - images.mean(axis=0), captions - captions.mean(axis=0)
+    return pasted_cca(images, captions, caption_image, n_components, ridge)
+
+
+def cca_squared(a, b, cross, k):
+    w_x, w_y, s = mapped(a, b, cross, k)
+    return w_x, w_y, s**2
+
+
+def cca_signs(a, b, cross, k):
+    w_x, w_y, s = mapped(a, b, cross, k)
+    return w_x, -w_y, s
+
+
+def cca_plain(a, b, cross, k):
+    u, s, vt = np.linalg.svd(a @ cross @ b)
+    return u[:, :k], vt.T[:, :k], s[:k]
+
+
+def cca_pls(a, b, cross, k):
+    u, s, vt = np.linalg.svd(cross)
+    return u[:, :k], vt.T[:, :k], s[:k]
+
+
+def cca_columns(a, b, cross, k):
+    u, s, vt = np.linalg.svd(a @ cross @ b)
+    return a @ u[:, :k], b @ vt[:, :k], s[:k]
+
+
+def averaged(images, captions, caption_image):
+    return images, np.array([captions[caption_image == i].mean(axis=0) for i in range(len(images))])
+
+
+def first_only(images, captions, caption_image):
+    return images, np.array([captions[list(caption_image).index(i)] for i in range(len(images))])
+
+
+def as_if_sorted(images, captions, caption_image):
+    return images[np.sort(caption_image)], captions
+
+
+def step_from(
+    slopes: Callable[..., Any], shift: Callable[[Any], Any] = lambda s: s.max(axis=1)[:, None]
+) -> Callable[..., Any]:
+    """``slopes(p, x, labels, weights, bias, penalty)`` gives both slopes; ``shift(scores)`` is taken off first."""
+
+    def gradient_step(x, labels, weights, bias, rate, penalty):
+        s = x @ weights.T + bias
+        e = np.exp(s - shift(s))
+        slope, slope_bias = slopes(e / e.sum(axis=1)[:, None], x, labels, weights, bias, penalty)
+        return weights - rate * slope, bias - rate * slope_bias
+
+    return gradient_step
+
+
+def right_slopes(p, x, labels, weights, bias, penalty):
+    e = p - labels
+    return sum(np.outer(a, b) for a, b in zip(e, x, strict=True)) / len(x) + penalty * weights, e.sum(axis=0) / len(x)
+
+
+def step_columns(x, labels, weights, bias, rate, penalty):
     s = x @ weights.T + bias
     e = np.exp(s - s.max(axis=0))
-    return e / e.sum(axis=0)
+    slope, slope_bias = right_slopes(e / e.sum(axis=0), x, labels, weights, bias, penalty)
+    return weights - rate * slope, bias - rate * slope_bias
 
 
-def softmax_no_bias(x, weights, bias):
-    s = x @ weights.T
-    e = np.exp(s - s.max(1)[:, None])
-    return e / e.sum(1)[:, None]
+def step_sigmoid(x, labels, weights, bias, rate, penalty):
+    p = 1 / (1 + np.exp(-(x @ weights.T + bias)))
+    slope, slope_bias = right_slopes(p, x, labels, weights, bias, penalty)
+    return weights - rate * slope, bias - rate * slope_bias
 
 
-def eigen_rows(S, ridge):
-    values, vectors = np.linalg.eigh(regular(S, ridge))
-    return vectors.T @ np.diag(1 / np.sqrt(values)) @ vectors
-
-
-def eigen_half(S, ridge):
-    values, vectors = np.linalg.eigh(regular(S, ridge))
-    return vectors @ np.diag(1 / np.sqrt(values))
+def step_gradient(x, labels, weights, bias, rate, penalty):
+    moved, moved_bias = step_from(right_slopes)(x, labels, weights, bias, rate, penalty)
+    return (weights - moved) / rate, (bias - moved_bias) / rate
 
 
 def cosine_one_side(a, b):
@@ -244,32 +325,54 @@ WRONG_SOLUTIONS: dict[str, dict[str, Callable[..., Any]]] = {
         "no cut-off": ndcg_from(lambda g, best, k: dcg(g) / dcg(best)),
     },
     "02.cca_whitening": {
-        "square root": lambda S, ridge: np.linalg.inv(np.asarray(eigen_sqrt(S, ridge))),
-        "inverse": lambda S, ridge: np.linalg.inv(regular(S, ridge)),
-        "ridge not scaled": lambda S, ridge: eigen_sqrt(S + ridge * np.eye(len(S)), 0),
-        "forgotten ridge": lambda S, ridge: eigen_sqrt(S, 0),
-        "trace not divided": lambda S, ridge: eigen_sqrt(S + ridge * np.trace(S) * np.eye(len(S)), 0),
-        "rows instead of columns": eigen_rows,
-        "not turned back": eigen_half,
-        "Cholesky": lambda S, ridge: np.linalg.inv(np.linalg.cholesky(regular(S, ridge))),
-        "entry by entry": lambda S, ridge: regular(S, ridge) ** -0.5,
+        "the lesson's matrix": pasted_whitening,
+        "columns of the lesson's matrix": pasted_whitening_cut,
+        "only W": lambda x, k, ridge: pca_from(white_columns)(x, k, ridge)[1],
+        "whitened features": lambda x, k, ridge: (x - x.mean(0)) @ pca_from(white_columns)(x, k, ridge)[1],
+        "not centred": pca_from(white_columns, S=lambda x: x.T @ x / len(x)),
+        "weakest directions": pca_from(lambda v, V, k, r: white_columns(v[::-1], V[:, ::-1], k, r)),
+        "strongest last": pca_from(lambda v, V, k, r: white_columns(v, V, k, r)[:, ::-1]),
+        "all directions": pca_from(lambda v, V, k, r: white_columns(v, V, len(v), r)),
+        "not scaled": pca_from(lambda v, V, k, r: V[:, :k]),
+        "divided by the variance": pca_from(lambda v, V, k, r: V[:, :k] / (v[:k] + r * v.mean())),
+        "forgotten ridge": pca_from(lambda v, V, k, r: white_columns(v, V, k, 0)),
+        "ridge not scaled": pca_from(lambda v, V, k, r: V[:, :k] / np.sqrt(v[:k] + r)),
+        "mean of the kept variances": pca_from(lambda v, V, k, r: V[:, :k] / np.sqrt(v[:k] + r * v[:k].mean())),
+        "divided by n - 1": pca_from(white_columns, S=lambda x: np.cov(x.T)),
+        "rows instead of columns": pca_from(lambda v, V, k, r: white_columns(v, V[:, ::-1].T[:, ::-1], k, r)),
     },
     "02.cca": {
-        "not mapped back": cca_plain,
-        "not whitened": cca_pls,
-        "columns of V'": cca_columns,
-        "squared correlations": cca_squared,
-        "forgotten ridge": cca_no_ridge,
-        "signs": cca_signs,
-        "all directions": cca_all,
+        "the lesson's cca": pasted_cca,
+        "centred over images": cca_centred_too_early,
+        "captions in order": cca_from(mapped, as_if_sorted),
+        "one caption per image": cca_from(mapped, first_only),
+        "captions averaged": cca_from(mapped, averaged),
+        "not transposed": cca_without_transpose,
+        "not mapped back": cca_from(cca_plain),
+        "not whitened": cca_from(cca_pls),
+        "columns of V'": cca_from(cca_columns),
+        "squared correlations": cca_from(cca_squared),
+        "forgotten ridge": cca_from(mapped, use_ridge=False),
+        "signs": cca_from(cca_signs),
+        "all directions": cca_from(lambda a, b, cross, k: mapped(a, b, cross, min(cross.shape))),
     },
     "02.semantic_space": {
-        "overflow": softmax_without_shift,
-        "wrong axis": softmax_columns,
-        "forgotten bias": softmax_no_bias,
-        "sigmoid": lambda x, w, b: 1 / (1 + np.exp(-(x @ w.T + b))),
-        "scores": lambda x, w, b: x @ w.T + b,
-        "not divided": lambda x, w, b: np.exp(x @ w.T + b),
+        "the lesson's posterior": pasted_posterior,
+        "overflow": step_from(right_slopes, shift=lambda s: 0),
+        "wrong axis": step_columns,
+        "sigmoid": step_sigmoid,
+        "gradient only": step_gradient,
+        "uphill": step_from(lambda *given: tuple(-s for s in right_slopes(*given))),
+        "forgotten penalty": step_from(lambda p, x, t, w, b, penalty: right_slopes(p, x, t, w, b, 0)),
+        "penalty doubled": step_from(lambda p, x, t, w, b, penalty: right_slopes(p, x, t, w, b, 2 * penalty)),
+        "penalty shared out": step_from(lambda p, x, t, w, b, q: (((p - t).T @ x + q * w) / len(x), (p - t).mean(0))),
+        "not averaged": step_from(lambda p, x, t, w, b, q: ((p - t).T @ x + q * w, (p - t).sum(axis=0))),
+        "averaged over classes too": step_from(
+            lambda p, x, t, w, b, q: ((p - t).T @ x / t.size + q * w, (p - t).sum(axis=0) / t.size)
+        ),
+        "labels minus probabilities": step_from(
+            lambda p, x, t, w, b, q: ((t - p).T @ x / len(x) + q * w, (t - p).mean(0))
+        ),
     },
     "02.normalised_correlation": {
         "dot product": lambda a, b: np.einsum("id,jd->ij", a, b),
@@ -280,13 +383,6 @@ WRONG_SOLUTIONS: dict[str, dict[str, Callable[..., Any]]] = {
         "norm of the matrix": lambda a, b: a @ b.T / np.linalg.norm(a) / np.linalg.norm(b),
     },
 }
-
-
-def eigen_sqrt(S, ridge):
-    """(S + ...)^(-1/2) by the sum over eigenvectors."""
-    values, vectors = np.linalg.eigh(regular(S, ridge))
-    terms = [np.outer(v, v) / np.sqrt(max(value, 1e-300)) for value, v in zip(values, vectors.T, strict=True)]
-    return sum(terms)
 
 
 @pytest.fixture(autouse=True)
@@ -341,6 +437,28 @@ def test_known_wrong_functions_are_wrong_and_distinct(task_id: str) -> None:
             assert (result.status, result.diagnosis) == (WRONG, diagnosis.name), result
 
 
+@pytest.mark.parametrize("task_id", [task_id for task_id in TASKS if not task_id.startswith("01")])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_graded_cells_refuse_what_the_checker_refuses(task_id: str) -> None:
+    """The reference gets all points of a task, every known wrong solution loses some."""
+    task, (number, name) = TASKS[task_id], task_id.split(".")
+    cells = code_cells(instructor(find_sources(ROOT / "exercises" / "src", [number])[0]))
+    graded = [c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id", "").startswith(f"{name}-")]
+
+    def passes(function: Callable[..., Any]) -> bool:
+        namespace = {"np": np, task.function: function}
+        try:
+            for source in graded:
+                exec(source, namespace)
+        except Exception:
+            return False
+        return True
+
+    known = {d.name: d.wrong for d in task.diagnoses if d.wrong is not None}
+    assert passes(task.reference)
+    assert [n for n, wrong in [*WRONG_SOLUTIONS[task_id].items(), *known.items()] if passes(wrong)] == []
+
+
 @pytest.mark.parametrize("task_id", TASKS)
 def test_cases_are_deterministic_and_valid(task_id: str) -> None:
     task = get_task(task_id)
@@ -366,7 +484,7 @@ def test_general_mistakes_are_named() -> None:
     assert check("02.normalised_correlation", lambda a, b: "hello").diagnosis == "type"
     assert check("02.normalised_correlation", lambda a, b: reference(a, b)[0]).diagnosis == "shape"
     assert check("02.normalised_correlation", lambda a, b: 3 * reference(a, b)).diagnosis == "factor"
-    assert check("02.cca", lambda x, y, n_components, ridge: np.eye(2)).diagnosis == "number of results"
+    assert check("02.cca", lambda x, y, owner, n_components, ridge: np.eye(2)).diagnosis == "number of results"
     assert check("02.normalised_correlation", lambda a, b: a @ b).diagnosis == "exception"
 
 
@@ -397,9 +515,34 @@ def test_other_true_forms_pass() -> None:
         "02.normalised_correlation", lambda a, b: get_task("02.normalised_correlation").reference(a, b).tolist()
     )
     assert check("01.eleven_point_ap", lambda r: np.float32(get_task("01.eleven_point_ap").reference(r)) * 1.0)
-    assert check("02.cca", lambda x, y, n_components, ridge: [
-        -reference(x, y, n_components, ridge)[0], -reference(x, y, n_components, ridge)[1],
-        reference(x, y, n_components, ridge)[2]])  # fmt: skip
+    assert check("02.cca", lambda *case: [-reference(*case)[0], -reference(*case)[1], reference(*case)[2]])
+    assert check("02.cca", cca_from(mapped)), "symmetric whitening is as good as that of task 1"
+    assert check("02.cca_whitening", pca_from(lambda v, V, k, r: -white_columns(v, V, k, r)))
+    assert check("02.semantic_space", step_from(right_slopes))
+
+
+@pytest.mark.parametrize(("task_id", "name"), [
+    ("02.cca_whitening", "whitening_matrix"), ("02.cca", "cca"), ("02.semantic_space", "posterior"),
+])  # fmt: skip
+def test_hearts_of_the_lesson_pasted_as_they_are(task_id: str, name: str) -> None:
+    """They do not fit, and the first answer says what the task wants beyond the lesson."""
+    result = check(task_id, heart(LESSON_02, name))
+    assert (result.status, result.diagnosis) == (WRONG, "arguments")
+    assert f"The lesson's {name}" in result.lines[-1]
+
+
+def test_hearts_of_the_lesson_with_their_own_message() -> None:
+    alone = check("02.cca_whitening", lambda *case: pasted_whitening(*case)[1])
+    assert alone.diagnosis == "the lesson's matrix"
+    unpaired = check("02.cca", lambda x, y, owner, k, ridge: heart(LESSON_02, "cca")(x, y, k, ridge))
+    assert unpaired.diagnosis == "exception"
+    assert "Which m rows stand beside the captions" in repr(unpaired)
+
+
+@pytest.mark.parametrize("task_id", [task_id for task_id in TASKS if task_id.startswith("02")])
+@pytest.mark.parametrize("result", [(), (1.0, "a"), "word", [[1, 2], [3]], (np.eye(2), [[1], [2, 3]]), {"W": 1}, 0.0])
+def test_odd_results_never_make_the_check_raise(task_id: str, result: Any) -> None:
+    assert check(task_id, lambda *case: result).status == WRONG
 
 
 def test_unknown_task() -> None:
@@ -441,16 +584,55 @@ def test_eleven_points_lie_on_the_curve_of_the_library() -> None:
             assert np.isclose(task.reference(ranking), np.mean(levels)), case.text
 
 
-def test_subspace_references_equal_the_library() -> None:
-    library = pytest.importorskip("xmr_lib.methods.subspace.cca")
-    semantic = pytest.importorskip("xmr_lib.methods.subspace.semantic")
+def test_whitening_reference_shares_its_directions_with_the_library() -> None:
+    """W_j is an eigenvector of the library's symmetric root, and as long as its eigenvalue; strongest = shortest."""
+    from xmr_lib.methods.subspace import whitening_matrix
+
+    task = get_task("02.cca_whitening")
+    for case in task.cases():
+        x, k, ridge = case.arguments
+        mean, W = task.reference(*case.arguments)
+        root = whitening_matrix(np.cov(x.T, bias=True), ridge)
+        lengths = np.linalg.norm(W, axis=0)
+        np.testing.assert_allclose(mean, x.mean(axis=0))
+        np.testing.assert_allclose(root @ W, W * lengths, atol=1e-9)
+        np.testing.assert_allclose(lengths, np.linalg.eigvalsh(root)[:k])
+
+
+def test_cca_reference_equals_the_library() -> None:
+    from xmr_lib.data.base import PairedFeatures
+    from xmr_lib.methods.subspace import CCA
+
+    def by_library(images, captions, caption_image, n_components, ridge):
+        fitted = CCA(n_components, ridge).fit(PairedFeatures(images, captions, caption_image))
+        return fitted.image_weights_, fitted.text_weights_, fitted.correlations_
+
+    assert check("02.cca", by_library), check("02.cca", by_library)
+
+
+def test_step_reference_rests_at_the_classifier_of_the_library() -> None:
+    """SM minimises C * sum of losses + |w|^2 / 2: the loss of the exercise with penalty 1 / (C n), times C n."""
+    from xmr_lib.data.base import PairedFeatures
+    from xmr_lib.methods.subspace import SM, posterior
+
+    def by_library(x, labels, weights, bias, rate, penalty):
+        error = labels - posterior(x, weights, bias)
+        moved = (1 - rate * penalty) * weights + rate * np.einsum("ic,id->cd", error, x) / len(x)
+        return moved, bias + rate * error.mean(axis=0)
+
+    assert check("02.semantic_space", by_library)
+    rng = np.random.default_rng(8)
+    x, labels = rng.normal(size=(60, 4)), np.eye(3)[rng.integers(3, size=60)]
+    x[:, :3] += 2 * labels
+    model = SM(C=0.5, standardise=False).fit(PairedFeatures(x, x, labels=labels.astype(bool)))
+    start = model.image_weights_, model.image_bias_
+    moved = get_task("02.semantic_space").reference(x, labels, *start, 1.0, 1 / (0.5 * 60))
+    for before, after in zip(start, moved, strict=True):
+        np.testing.assert_allclose(after, before, atol=1e-4)
+    assert not close(start, get_task("02.semantic_space").reference(x, labels, *start, 1.0, 0.0))
+
+
+def test_similarity_reference_equals_the_library() -> None:
     from xmr_lib.methods.base import cosine_similarity
 
-    pairs = [
-        ("02.cca_whitening", library.whitening_matrix),
-        ("02.cca", library.cca),
-        ("02.semantic_space", semantic.posterior),
-        ("02.normalised_correlation", cosine_similarity),
-    ]
-    for task_id, function in pairs:
-        assert check(task_id, function), check(task_id, function)
+    assert check("02.normalised_correlation", cosine_similarity)

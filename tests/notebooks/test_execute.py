@@ -39,6 +39,15 @@ def test_lesson_runs(source: Path) -> None:
     assert all(cell.execution_count for cell in run)
 
 
+@pytest.mark.notebook
+def test_figures_are_stored_whatever_backend_the_shell_asks_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    done = execute(to_notebook(PLOT), "00_a", profile="smoke", cwd=tmp_path, timeout=CELL_SECONDS, progress=False)
+    assert output_problems(done.notebook) == []
+
+
 def png(colours: list[tuple[int, int, int]]) -> str:
     picture = Image.new("RGB", (len(colours), 1))
     picture.putdata(colours)
@@ -180,6 +189,22 @@ def test_pages_need_no_network() -> None:
     assert 'aria-label="x^2"' in page
     for loader in ('src="http', "src='http", "cdnjs", "unpkg", "jsdelivr", '<link rel="stylesheet" href="http'):
         assert loader not in page
+
+
+def test_answers_stay_folded_in_the_page() -> None:
+    text = "**Question.** Why?\n\n<details><summary>Answer</summary>\n\nBecause of $x$.\n\n</details>"
+    page = lesson_page(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(text)]), "T", ROOT)
+    inside = page[page.index("<details>") : page.index("</details>")]
+    assert "Because of" in inside
+
+
+@pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
+def test_every_formula_of_a_lesson_is_drawn(source: Path) -> None:
+    assert 'class="tex"' not in lesson_page(to_notebook(read_script(source)), "T", ROOT / "notebooks")
+
+
+def test_short_fractions_are_drawn() -> None:
+    assert formula(r"\tfrac12 + \sqrt2 + \tfrac{1}{n}", display=False).startswith("<svg")
 
 
 def test_formulas_fall_back_to_text() -> None:

@@ -36,6 +36,13 @@ class Executed:
     seconds: float
 
 
+KERNEL_ENVIRONMENT = {
+    "TQDM_DISABLE": "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",  # whatever the caller's shell says, figures are stored
+}
+
+
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables for the time of a ``with`` block; a kernel started inside inherits them."""
@@ -84,7 +91,7 @@ def execute(
     logging.getLogger("papermill").setLevel(logging.ERROR)
     start = time.perf_counter()
     try:
-        with environment({"XMR_PROFILE": profile, "TQDM_DISABLE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}):
+        with environment({"XMR_PROFILE": profile, **KERNEL_ENVIRONMENT}):
             done = papermill.execute_notebook(
                 copy.deepcopy(notebook),
                 None,

@@ -21,7 +21,9 @@ SYNONYMS = {  # TeX that mathtext does not know -> TeX that it knows
     r"\\[lr]Vert": r"\\Vert ",
     r"\\[lr]vert": r"\\vert ",
     r"\\operatorname\*": r"\\operatorname",
-    r"\\tfrac": r"\\frac",
+    r"\\[td]?frac\s*(\d)\s*(\d)": r"\\frac{\1}{\2}",
+    r"\\sqrt\s*(\d)": r"\\sqrt{\1}",
+    r"\\[td]frac": r"\\frac",
     r"\\le": r"\\leq",
     r"\\ge": r"\\geq",
     r"\\ne": r"\\neq",
@@ -92,7 +94,11 @@ def lesson_page(notebook: NotebookNode, title: str, folder: Path) -> str:
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     class Renderer(IPythonRenderer):
-        """Draws formulas instead of leaving them to a script."""
+        """Draws formulas instead of leaving them to a script, and leaves folded answers folded."""
+
+        def _html_embed_images(self, html: str) -> str:
+            """nbconvert parses every piece of HTML alone here, and so would close an open ``<details>`` at once."""
+            return super()._html_embed_images(html) if "<img" in html else html
 
         def block_math(self, body: str) -> str:
             return formula(body, display=True)
