@@ -1,100 +1,208 @@
-"""The mistakes people make in exercise 02, as functions."""
+"""The mistakes people make with whitening and CCA in exercise 02, as functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from xmr_lib.course.task import Case
-from xmr_lib.course.tasks.subspace_by_hand import Array, cca, matrix_power, same_directions, whitening_matrix
+from xmr_lib.course.task import Case, close
+from xmr_lib.course.tasks.subspace_by_hand import (
+    Array,
+    paired_cca,
+    parts,
+    pca_whitening,
+    same_directions,
+    signs,
+)
+
+Whitening = tuple[Array, Array]
+Directions = tuple[Array, Array, Array]
 
 
-def eigen(covariance: Array, ridge: float) -> tuple[Array, Array]:
-    """Eigenvalues and eigenvectors of S + ridge * tr(S)/d * I."""
-    d = len(covariance)
-    values, vectors = np.linalg.eigh(covariance + ridge * np.trace(covariance) / d * np.eye(d))
-    return values, vectors
+def symmetric_root(covariance: Array, ridge: float) -> Array:
+    """The whitening matrix of lesson 02: the symmetric (S + ridge * tr(S)/d * I)^(-1/2)."""
+    values, vectors = np.linalg.eigh(covariance)
+    values = np.maximum(values, 0) + ridge * values.mean()
+    return np.asarray((vectors * np.maximum(values, 1e-300) ** -0.5) @ vectors.T)
 
 
-def whiten_with(root: Callable[[Array], Array]) -> Callable[..., tuple[Array, Array, Array]]:
-    """A wrong CCA whose whitening is ``root(S)``, S with the ridge."""
+def whitening(
+    pick: Callable[[Array, int], Array] = lambda values, k: np.argsort(-values)[:k],
+    shift: Callable[[Array, float, int], Any] = lambda values, ridge, k: ridge * values.mean(),
+    power: float = -0.5,
+    centre: bool = True,
+    divisor: Callable[[int], float] = float,
+) -> Callable[..., Whitening]:
+    """A wrong PCA whitening: which directions, what is added to the variances, their power, the covariance."""
 
-    def wrong(x: Array, y: Array, n_components: int, ridge: float) -> tuple[Array, Array, Array]:
-        n, k = len(x), n_components
-        a = root(matrix_power(x.T @ x / n, ridge, 1.0))
-        b = root(matrix_power(y.T @ y / n, ridge, 1.0))
-        u, rho, vt = np.linalg.svd(a @ (x.T @ y / n) @ b)
-        return a @ u[:, :k], b @ vt[:k].T, rho[:k]
+    def wrong(x: Array, n_components: int, ridge: float) -> Whitening:
+        mean = x.mean(axis=0)
+        centred = x - mean if centre else x
+        values, vectors = np.linalg.eigh(centred.T @ centred / divisor(len(x)))
+        kept = pick(values, n_components)
+        return mean, vectors[:, kept] * (values[kept] + shift(values, ridge, n_components)) ** power
 
     return wrong
 
 
-def without_mapping_back(x: Array, y: Array, n_components: int, ridge: float) -> tuple[Array, Array, Array]:
-    """The singular vectors themselves, which live in the whitened space."""
-    n, k = len(x), n_components
-    a, b = whitening_matrix(x.T @ x / n, ridge), whitening_matrix(y.T @ y / n, ridge)
-    u, rho, vt = np.linalg.svd(a @ (x.T @ y / n) @ b)
-    return u[:, :k], vt[:k].T, rho[:k]
+def columns_of_the_root(x: Array, n_components: int, ridge: float) -> Whitening:
+    """The first k columns of the lesson's symmetric matrix."""
+    mean = x.mean(axis=0)
+    return mean, symmetric_root((x - mean).T @ (x - mean) / len(x), ridge)[:, :n_components]
 
 
-def columns_of_vt(x: Array, y: Array, n_components: int, ridge: float) -> tuple[Array, Array, Array]:
-    """The first columns of V' instead of those of V."""
+def alone_or_last(got: Any, like: Array) -> Array | None:
+    """The result itself, or the last of several, if it has the shape of ``like``; else None."""
+    several = isinstance(got, (tuple, list)) and len(got) > 0
+    found = parts((got,), (like,)) or (parts((got[-1],), (like,)) if several else None)
+    return found[0] if found else None
+
+
+def is_symmetric_root(case: Case, expected: Any, got: Any) -> bool:
+    """Whether W, alone or behind the mean, is the lesson's (d, d) matrix, of centred features or not."""
+    x, _, ridge = case.arguments
+    roots = [symmetric_root(z.T @ z / len(z), ridge) for z in (x, x - x.mean(axis=0))]
+    matrix = alone_or_last(got, roots[0])
+    return matrix is not None and any(close(root, matrix) for root in roots)
+
+
+def rows_of_eigh(case: Case, expected: Any, got: Any) -> bool:
+    """Whether rows of the matrix of eigenvectors were taken for its columns, whatever their signs."""
+    x, k, ridge = case.arguments
+    arrays = parts(got, expected)
+    values, vectors = np.linalg.eigh(np.cov(x.T, bias=True))
+    rows = vectors[::-1][:k].T * (values[::-1][:k] + ridge * values.mean()) ** -0.5
+    return arrays is not None and close(np.abs(rows), np.abs(arrays[1]))
+
+
+def is_whitened_data(case: Case, expected: Any, got: Any) -> bool:
+    """Whether the whitened features themselves were returned, alone or instead of W."""
+    white = (case.arguments[0] - expected[0]) @ expected[1]
+    matrix = alone_or_last(got, white)
+    return matrix is not None and close(np.abs(white), np.abs(matrix))
+
+
+def only_w(case: Case, expected: Any, got: Any) -> bool:
+    """Whether W came without the mean."""
+    matrix = parts((got,), (expected[1],))
+    return matrix is not None and close(np.abs(expected[1]), np.abs(matrix[0]))
+
+
+def cca_of(x: Array, y: Array, n_components: int, ridge: float, root: Any = symmetric_root) -> Directions:
+    """The cca of lesson 02, for views that it takes to be centred and paired; ``root`` whitens."""
     n, k = len(x), n_components
-    a, b = whitening_matrix(x.T @ x / n, ridge), whitening_matrix(y.T @ y / n, ridge)
+    a, b = root(x.T @ x / n, ridge), root(y.T @ y / n, ridge)
     u, rho, vt = np.linalg.svd(a @ (x.T @ y / n) @ b)
+    return a @ u[:, :k], b @ vt[:k].T, rho[:k]
+
+
+def with_pairs(build: Callable[[Array, Array, Array], tuple[Array, Array]], centre: bool = True) -> Callable[..., Any]:
+    """A wrong CCA on pairs made by ``build(images, captions, caption_image)``, then centred or not."""
+
+    def wrong(images: Array, captions: Array, caption_image: Array, n_components: int, ridge: float) -> Directions:
+        x, y = build(images, captions, caption_image)
+        if centre:
+            x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+        return cca_of(x, y, n_components, ridge)
+
+    return wrong
+
+
+def first_captions(images: Array, captions: Array, caption_image: Array) -> tuple[Array, Array]:
+    """One pair per image: its first caption."""
+    found, first = np.unique(caption_image, return_index=True)
+    return images[found], captions[first]
+
+
+def mean_captions(images: Array, captions: Array, caption_image: Array) -> tuple[Array, Array]:
+    """One pair per image: the mean of its captions."""
+    counts = np.bincount(caption_image)[:, None]
+    member = np.eye(len(images))[:, caption_image]
+    return images, member @ captions / counts
+
+
+def in_order(images: Array, captions: Array, caption_image: Array) -> tuple[Array, Array]:
+    """Every image repeated as often as it has captions, as if captions were sorted by image."""
+    return np.repeat(images, np.bincount(caption_image), axis=0), captions
+
+
+def whiten_with(root: Callable[[Array], Array]) -> Callable[..., Directions]:
+    """A wrong CCA whose whitening is ``root(S)``, S with the ridge."""
+
+    def wrong(images: Array, captions: Array, caption_image: Array, n_components: int, ridge: float) -> Directions:
+        def regular(s: Array, ridge: float) -> Array:
+            return root(s + ridge * np.trace(s) / len(s) * np.eye(len(s)))
+
+        x, y = images[caption_image], captions
+        return cca_of(x - x.mean(axis=0), y - y.mean(axis=0), n_components, ridge, regular)
+
+    return wrong
+
+
+def whitened(images: Array, captions: Array, caption_image: Array, ridge: float) -> tuple[Array, Array, Array]:
+    """Both PCA whitening matrices with all directions, and the cross-covariance of the centred pairs."""
+    x, y = images[caption_image], captions
+    mean_x, a = pca_whitening(x, x.shape[1], ridge)
+    mean_y, b = pca_whitening(y, y.shape[1], ridge)
+    return a, b, (x - mean_x).T @ (y - mean_y) / len(y)
+
+
+def columns_of_vt(images: Array, captions: Array, caption_image: Array, n_components: int, ridge: float) -> Directions:
+    """The first columns of V' instead of those of V, in the lesson's symmetric whitening."""
+    x, y, k = images[caption_image], captions, n_components
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    a, b = symmetric_root(x.T @ x / len(x), ridge), symmetric_root(y.T @ y / len(y), ridge)
+    u, rho, vt = np.linalg.svd(a @ (x.T @ y / len(x)) @ b)
     return a @ u[:, :k], b @ vt[:, :k], rho[:k]
 
 
-def smallest(x: Array, y: Array, n_components: int, ridge: float) -> tuple[Array, Array, Array]:
+def not_mapped_back(case: Case, expected: Any, got: Any) -> bool:
+    """Whether the directions are orthonormal, as singular vectors are, and the correlations right."""
+    arrays = parts(got, expected)
+    unit = np.eye(len(expected[2]))
+    return (
+        arrays is not None and close(expected[2], arrays[2]) and all(close(unit, part.T @ part) for part in arrays[:2])
+    )
+
+
+def not_transposed(case: Case, expected: Any, got: Any) -> bool:
+    """Whether W_x S_xy W_y was taken apart, without the transpose, whatever the signs of the columns of W_x."""
+    images, captions, caption_image, k, ridge = case.arguments
+    a, b, cross = whitened(images, captions, caption_image, ridge)
+    for sign in product((-1.0, 1.0), repeat=a.shape[1]):
+        u, rho, vt = np.linalg.svd((a * sign) @ cross @ b)
+        if same_directions(((a * sign) @ u[:, :k], b @ vt[:k].T, rho[:k]), got):
+            return True
+    return False
+
+
+def smallest(images: Array, captions: Array, caption_image: Array, n_components: int, ridge: float) -> Directions:
     """The directions with the smallest correlations."""
-    w_x, w_y, rho = cca(x, y, min(x.shape[1], y.shape[1]), ridge)
+    all_of_them = min(images.shape[1], captions.shape[1])
+    w_x, w_y, rho = paired_cca(images, captions, caption_image, all_of_them, ridge)
     return w_x[:, -n_components:], w_y[:, -n_components:], rho[-n_components:]
+
+
+def rescaled(
+    length: Callable[[int, int], float], correlation: Callable[[int, int], float] = lambda n, m: 1.0
+) -> Callable[..., Directions]:
+    """A wrong CCA: right directions and correlations times factors of n images and m captions."""
+
+    def wrong(images: Array, captions: Array, caption_image: Array, n_components: int, ridge: float) -> Directions:
+        w_x, w_y, rho = paired_cca(images, captions, caption_image, n_components, ridge)
+        n, m = len(images), len(captions)
+        return w_x * length(n, m), w_y * length(n, m), rho * correlation(n, m)
+
+    return wrong
 
 
 def flipped(case: Case, expected: Any, got: Any) -> bool:
     """Right but for signs that were changed in one view only."""
-    if not isinstance(got, (tuple, list)) or len(got) != 3 or np.shape(got[1]) != expected[1].shape:
+    arrays = parts(got, expected)
+    if arrays is None:
         return False
-    sign = np.where((expected[1] * np.asarray(got[1])).sum(axis=0) < 0, -1.0, 1.0)
-    other = np.where((expected[0] * np.asarray(got[0])).sum(axis=0) < 0, -1.0, 1.0)
-    return bool((sign != other).any()) and same_directions(expected, (got[0], got[1] * sign * other, got[2]))
-
-
-def softmax(scores: Array, axis: int | None = 1) -> Array:
-    """exp(scores) as shares along an axis."""
-    exponent = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    return np.asarray(exponent / exponent.sum(axis=axis, keepdims=True))
-
-
-def unit(x: Array, axis: int | None = 1, order: int | None = None) -> Array:
-    """x divided by its norms along an axis; rows of zeros stay."""
-    return np.asarray(x / np.maximum(np.linalg.norm(x, ord=order, axis=axis, keepdims=True), 1e-300))
-
-
-def centred(x: Array) -> Array:
-    """x minus the mean of every row."""
-    return np.asarray(x - x.mean(axis=1, keepdims=True))
-
-
-def squared_lengths(a: Array, b: Array) -> Array:
-    """Dot products divided by the squared lengths of both vectors."""
-    lengths = (a**2).sum(axis=1)[:, None] * (b**2).sum(axis=1)
-    return np.asarray(a @ b.T / np.maximum(lengths, 1e-300))
-
-
-def has_nan(case: Case, expected: Any, got: Any) -> bool:
-    """Whether the result is an array that holds NaN or infinity."""
-    return isinstance(got, np.ndarray) and got.dtype.kind == "f" and not np.isfinite(got).all()
-
-
-def has_form(case: Case, got: Any, build: Callable[[Array, Array], Array]) -> bool:
-    """Whether the result is ``build(eigenvalues, eigenvectors)``, whatever the signs of the eigenvectors."""
-    wrong = build(*eigen(*case.arguments))
-    return np.shape(got) == wrong.shape and np.allclose(np.abs(got), np.abs(wrong))
-
-
-def close_to(got: Any, wrong: Array) -> bool:
-    """Whether a result is this wrong array."""
-    return np.shape(got) == wrong.shape and bool(np.allclose(np.asarray(got, dtype=float), wrong))
+    both = signs(expected[0], arrays[0]) * signs(expected[1], arrays[1])
+    return bool((both < 0).any()) and same_directions(expected, (arrays[0], arrays[1] * both, arrays[2]))
