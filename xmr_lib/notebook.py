@@ -90,7 +90,10 @@ class _Source:
             from pygments.lexers import PythonLexer
         except ImportError:
             return None
-        return str(highlight(self.text, PythonLexer(), HtmlFormatter(noclasses=True, style="default")))
+        narrow = "font-family: monospace; line-height: 125%"
+        return str(
+            highlight(self.text, PythonLexer(), HtmlFormatter(noclasses=True, style="default", prestyles=narrow))
+        )
 
 
 def source_of(obj: Any) -> str:

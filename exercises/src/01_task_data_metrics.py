@@ -134,6 +134,10 @@ for share in (0.1, 0.3, 0.9):
     found = [int(ranking[: i + 1].sum()) for i in range(60)]
     best = [max(found[i] / (i + 1) for i in range(60) if 10 * found[i] >= t * found[-1]) for t in range(11)]
     assert np.isclose(eleven_point_ap(ranking), sum(best) / 11), f"60 random items, {share:.0%} relevant"
+for on_top in (3, 6, 7):  # 0.1 * 3, 0.1 * 6 and 0.1 * 7 are a little more than 3 / 10, 6 / 10 and 7 / 10
+    tenths = np.repeat([1, 0, 1], [on_top, 90, 10 - on_top])
+    expected = (on_top + 1 + (10 - on_top) * 10 / 100) / 11
+    assert np.isclose(eleven_point_ap(tenths), expected), f"{on_top} of 10 relevant items on top reach level .{on_top}"
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -188,6 +192,7 @@ assert all(map_at_k(order, late, 3, name) == 0 for name in ("relevant", "min", "
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(103)
 scores, related = rng.random((20, 30)), rng.random((20, 30)) < 0.1
+related[7] = False  # a query without anything relevant is left out of the mean
 for k in (1, 5, 30):
     for name in ("relevant", "min", "hits"):
         values = []
@@ -250,6 +255,7 @@ assert ndcg_at_k(np.array([[3.0, 2.0, 1.0]]), np.array([[0, 1, 3]]), 1) == 0, "n
 rng = np.random.default_rng(104)
 scores = rng.random((15, 20))
 graded = rng.integers(0, 4, size=(15, 20)) * (rng.random((15, 20)) < 0.3)
+graded[7] = 0  # a query without any gain is left out of the mean
 for k in (1, 4, 20):
     values = []
     for row, g in zip(scores, graded, strict=True):

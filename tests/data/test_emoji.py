@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -124,6 +127,19 @@ def test_captions_in_several_languages() -> None:
     assert [several.captions[apple + N * i] for i in range(3)] == ["red apple", "pomme rouge", "roter apfel"]
     np.testing.assert_array_equal(several.captions_of(apple), [apple, apple + N, apple + 2 * N])
     np.testing.assert_array_equal(several.caption_image, np.tile(np.arange(N), 3))
+
+
+def test_names_in_another_language_are_read_without_a_warning() -> None:
+    """In a process of its own: a language that is loaded once never warns again."""
+    line = "from xmr_lib.data import load_dataset; load_dataset('emoji', languages='fr')"
+    ran = subprocess.run(
+        [sys.executable, "-W", "error:Use emoji.config.load_language:DeprecationWarning", "-c", line],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_every_language_names_every_emoji() -> None:

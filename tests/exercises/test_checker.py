@@ -21,6 +21,8 @@ from xmr_lib.course.task import all_tasks, close, get_task
 from xmr_lib.errors import UnknownName
 
 ROOT = Path(__file__).resolve().parents[2]
+LESSON_01 = ROOT / "notebooks" / "src" / "01_task_data_metrics.py"
+LESSON_02 = ROOT / "notebooks" / "src" / "02_subspace_cca.py"
 TASKS = all_tasks()
 EPS = 1e-12
 
@@ -98,9 +100,6 @@ def eleven_no_guard(ranked_relevance):
 def map_no_guard(r, k, name):
     hits = r[:k].sum()
     return np.float64(ap_of(r[:k])) / {"relevant": r.sum(), "min": min(k, r.sum()), "hits": hits}[name]
-
-
-LESSON_02 = ROOT / "notebooks" / "src" / "02_subspace_cca.py"
 
 
 def centred_covariance(x):
@@ -437,7 +436,7 @@ def test_known_wrong_functions_are_wrong_and_distinct(task_id: str) -> None:
             assert (result.status, result.diagnosis) == (WRONG, diagnosis.name), result
 
 
-@pytest.mark.parametrize("task_id", [task_id for task_id in TASKS if not task_id.startswith("01")])
+@pytest.mark.parametrize("task_id", TASKS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_graded_cells_refuse_what_the_checker_refuses(task_id: str) -> None:
     """The reference gets all points of a task, every known wrong solution loses some."""
@@ -521,14 +520,35 @@ def test_other_true_forms_pass() -> None:
     assert check("02.semantic_space", step_from(right_slopes))
 
 
-@pytest.mark.parametrize(("task_id", "name"), [
-    ("02.cca_whitening", "whitening_matrix"), ("02.cca", "cca"), ("02.semantic_space", "posterior"),
+@pytest.mark.parametrize(("task_id", "lesson", "name", "came"), [
+    ("01.map_at_k", LESSON_01, "average_precision_at_k", "a result was expected, but "),
+    ("01.ndcg_at_k", LESSON_01, "ndcg", "a result was expected, but "),
+    ("02.cca_whitening", LESSON_02, "whitening_matrix", "but whitening_matrix(covariance, ridge=0.0) came"),
+    ("02.cca", LESSON_02, "cca", "but cca(x, y, n_components, ridge=0.0) came"),
+    ("02.semantic_space", LESSON_02, "posterior", "but posterior(x, weights, bias) came"),
 ])  # fmt: skip
-def test_hearts_of_the_lesson_pasted_as_they_are(task_id: str, name: str) -> None:
-    """They do not fit, and the first answer says what the task wants beyond the lesson."""
-    result = check(task_id, heart(LESSON_02, name))
-    assert (result.status, result.diagnosis) == (WRONG, "arguments")
-    assert f"The lesson's {name}" in result.lines[-1]
+def test_hearts_of_the_lesson_pasted_as_they_are(task_id: str, lesson: Path, name: str, came: str) -> None:
+    """They cannot be called as the task asks; the answer names them and says what the task wants beyond the lesson."""
+    result = check(task_id, heart(lesson, name))
+    assert (result.status, result.diagnosis) == (WRONG, "the lesson's function")
+    assert came in result.lines[0]
+    assert result.lines[1].startswith(f"Likely cause: this is the lesson's {name}, which ")
+    assert f"The task asks for {TASKS[task_id].function}: " in result.lines[1]
+    assert result.lines[2].startswith("Think about: ")
+
+
+def test_average_precision_of_the_lesson_fits_and_is_known_by_its_results() -> None:
+    pasted = check("01.eleven_point_ap", heart(LESSON_01, "average_precision"))
+    assert (pasted.status, pasted.diagnosis) == (WRONG, "average precision")
+    assert "this is the average precision of lesson 01" in repr(pasted)
+
+
+def test_argument_names_of_the_lesson_alone_are_no_mistake() -> None:
+    """A right solution passes under any names, and no task's own names are those of a pasted function."""
+    reference = get_task("01.ndcg_at_k").reference
+    assert check("01.ndcg_at_k", lambda gains, k, gain: reference(gains, k, gain))
+    for task in TASKS.values():
+        assert tuple(task.arguments) not in [d.arguments for d in task.diagnoses]
 
 
 def test_hearts_of_the_lesson_with_their_own_message() -> None:

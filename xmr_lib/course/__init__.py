@@ -4,7 +4,7 @@ checked and graded. Nothing below imports it.
 In an exercise one name is enough::
 
     from xmr_lib.course import check
-    check("02.cca_whitening", whitening_matrix)
+    check("02.cca_whitening", pca_whitening)
 """
 
 from xmr_lib.course.checker import CheckResult, check

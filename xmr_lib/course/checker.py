@@ -12,6 +12,7 @@ import inspect
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,14 +128,21 @@ def _check_arguments(task: Task, function: Callable[..., Any]) -> None:
     try:
         inspect.signature(function).bind(*wanted)
     except TypeError:
-        raise _Stopped(
-            WRONG,
-            f"Expected a function with the arguments ({', '.join(wanted)}), but "
-            f"{getattr(function, '__name__', 'it')}{inspect.signature(function)} came. Keep the signature as given.",
-            diagnosis="arguments",
-        ) from None
+        came = f"{getattr(function, '__name__', 'it')}{inspect.signature(function)}"
+        line = f"Expected a function with the arguments ({', '.join(wanted)}), but {came} came."
+        raise _no_result(task, function, f"{line} Keep the signature as given.", "arguments") from None
     except ValueError:  # a built-in without signature
         return
+
+
+def _no_result(task: Task, function: Callable[..., Any], line: str, name: str) -> _Stopped:
+    """The answer when there is no result to look at; a pasted function of the lesson is known by its arguments."""
+    with suppress(ValueError):  # a built-in without signature
+        arguments = tuple(inspect.signature(function).parameters)
+        for diagnosis in task.diagnoses:
+            if diagnosis.arguments == arguments:
+                return _Stopped(WRONG, line, f"Likely cause: {diagnosis.message}", diagnosis=diagnosis.name)
+    return _Stopped(WRONG, line, diagnosis=name)
 
 
 def _call(task: Task, function: Callable[..., Any], case: Case) -> Any:
@@ -147,12 +155,8 @@ def _call(task: Task, function: Callable[..., Any], case: Case) -> Any:
     except NotImplementedError:
         raise _Stopped(NOT_DONE, f"{task.function} still raises NotImplementedError. Write its body first.") from None
     except Exception as error:
-        raise _Stopped(
-            WRONG,
-            f"For {case.text} a result was expected, but {type(error).__name__} came: {error or 'without a message'}."
-            + _where(error),
-            diagnosis="exception",
-        ) from None
+        came = f"{type(error).__name__} came: {error or 'without a message'}.{_where(error)}"
+        raise _no_result(task, function, f"For {case.text} a result was expected, but {came}", "exception") from None
     if result is None or result is ...:
         raise _Stopped(
             NOT_DONE,

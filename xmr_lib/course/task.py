@@ -37,12 +37,15 @@ class Diagnosis:
         message: What is probably wrong and where to look, in one or two sentences.
         wrong: The mistake as a function: it is recognised when the learner's results equal these on every case.
         sees: ``sees(case, expected, got) -> bool`` on the first case that fails, for mistakes with many forms.
+        arguments: Argument names of a function of the lesson that people paste although the task asks for another: it
+            is recognised by them when it cannot be called as the task asks, or raises.
     """
 
     name: str
     message: str
     wrong: Callable[..., Any] | None = None
     sees: Callable[[Case, Any, Any], bool] | None = None
+    arguments: tuple[str, ...] | None = None
 
 
 def close(expected: Any, got: Any) -> bool:
@@ -63,7 +66,7 @@ class Task:
 
     Attributes:
         id: Lesson and name, "02.cca_whitening".
-        signature: How the function is called, with shapes: "whitening_matrix(covariance (d, d), ridge) -> (d, d)".
+        signature: How the function is called, with shapes: "normalised_correlation(a (n, d), b (m, d)) -> (n, m)".
         difficulty: 1 (a line) to 5 (an afternoon).
         minutes: What most people need.
         reference: The solution; numpy only, independent of the library.

@@ -116,6 +116,7 @@ def _names(characters: Sequence[str], language: str) -> list[str]:
     import emoji
 
     check_choice(language, emoji.LANGUAGES, "language of emoji names")
+    emoji.config.load_language(language)
     return [emoji.EMOJI_DATA[c][language].strip(":").replace("_", " ") for c in characters]
 
 

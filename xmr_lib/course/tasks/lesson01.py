@@ -164,6 +164,12 @@ MAP = Task(
     reference=map_at_k,
     cases=map_cases,
     diagnoses=(
+        Diagnosis(
+            "the lesson's function",
+            "this is the lesson's average_precision_at_k, which scores one ranking. The task asks for map_at_k: it "
+            "gets the similarities of q queries, ranks every row itself and takes the mean.",
+            arguments=("ranked_relevance", "k", "denominator", "total_relevant"),
+        ),
         Diagnosis("ascending", ASCENDING, lambda s, r, k, name: map_at_k(-s, r, k, name)),
         Diagnosis(
             "no cut-off",
@@ -230,6 +236,12 @@ NDCG = Task(
     reference=ndcg_at_k,
     cases=ndcg_cases,
     diagnoses=(
+        Diagnosis(
+            "the lesson's function",
+            "this is the lesson's ndcg, which scores one ranking. The task asks for ndcg_at_k: it gets the "
+            "similarities of q queries, ranks the grades of every row itself and takes the mean.",
+            arguments=("gains", "k", "gain"),
+        ),
         Diagnosis("ascending", ASCENDING, mistake.ndcg(flip=True)),
         Diagnosis(
             "not normalised",

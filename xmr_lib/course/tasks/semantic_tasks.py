@@ -19,6 +19,12 @@ SEMANTIC = Task(
     cases=step_cases,
     diagnoses=(
         Diagnosis(
+            "the lesson's function",
+            "this is the lesson's posterior, which uses weights that are given. The task asks for gradient_step: it "
+            "compares the posterior with the labels and returns better weights and a better bias.",
+            arguments=("x", "weights", "bias"),
+        ),
+        Diagnosis(
             "the lesson's posterior",
             "these are the class probabilities, the posterior of lesson 02. The step begins with them: compare them "
             "with the labels, and return the weights and the bias after the step.",

@@ -19,6 +19,12 @@ WHITENING = Task(
     same=same_whitening,
     diagnoses=(
         Diagnosis(
+            "the lesson's function",
+            "this is the lesson's whitening_matrix, which turns a covariance into a symmetric (d, d) matrix. The task "
+            "asks for pca_whitening: it gets the vectors themselves and returns their mean and k columns.",
+            arguments=("covariance", "ridge"),
+        ),
+        Diagnosis(
             "the lesson's matrix",
             "this is the symmetric (d, d) matrix of lesson 02. It turns the whitened vectors back and so keeps all d "
             "directions. Here stay with the k strongest: stop before the last V', and return the mean as well.",
@@ -133,6 +139,12 @@ CORRELATION = Task(
     cases=cca_cases,
     same=same_directions,
     diagnoses=(
+        Diagnosis(
+            "the lesson's function",
+            "this is the lesson's cca, which takes two centred views, row i beside row i. The task asks for "
+            "paired_cca: it gets n images and m captions, and has to pair and to centre them first.",
+            arguments=("x", "y", "n_components", "ridge"),
+        ),
         Diagnosis(
             "the lesson's cca",
             "this is the cca of lesson 02 on the pairs as they are. It takes for granted that both views are centred; "
