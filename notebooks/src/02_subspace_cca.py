@@ -18,7 +18,7 @@
 # **What you need first.** [Lesson 01](01_task_data_metrics.ipynb): instance and category relevance, R@K, MAP. Linear
 # algebra: eigenvectors and the singular value decomposition (SVD).
 #
-# **Time.** Read: 40 min. Run: 100 s on two cores without a GPU, with the features in the cache.
+# **Time.** Read: 40 min. Run: 60 to 100 s on two cores without a GPU, with the features in the cache.
 #
 # <!-- last-verified -->
 
