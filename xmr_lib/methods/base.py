@@ -11,7 +11,9 @@ Constructor arguments are hyper-parameters and are only stored; what is learnt e
 from __future__ import annotations
 
 import inspect
-from typing import Any, Self
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +25,13 @@ Matrix = NDArray[np.floating[Any]]
 
 
 class Method:
-    """Base of all methods: parameters as in scikit-learn, and a check that ``fit`` was called."""
+    """Base of all methods: parameters as in scikit-learn, a check that ``fit`` was called, storage in a folder.
+
+    Attributes:
+        parts: Classes of fitted attributes that are methods themselves, by attribute name (see :meth:`load`).
+    """
+
+    parts: ClassVar[Mapping[str, type[Method]]] = {}
 
     def fit(self, train: PairedFeatures, validation: PairedFeatures | None = None) -> Self:
         """Learn from the pairs of ``train``; ``validation`` may be used to choose, never ``test``."""
@@ -49,6 +57,30 @@ class Method:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_params().items())})"
+
+    def save(self, path: str | Path) -> None:
+        """Store the fitted method in a folder: safetensors and JSON, nothing pickled.
+
+        Raises:
+            InvalidInput: The method is not fitted.
+        """
+        from xmr_lib.methods.storage import write_method
+
+        self._check_fitted()
+        write_method(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a stored method; it gives the same similarities to the last digit.
+
+        Raises:
+            MissingData: The folder holds no stored method.
+            InvalidInput: It holds a method of another class, or its files are damaged.
+        """
+        from xmr_lib.methods.storage import read_method
+
+        method: Self = read_method(cls, Path(path))
+        return method
 
     def _check_fitted(self) -> None:
         if not any(key.endswith("_") and not key.startswith("_") for key in vars(self)):

@@ -20,14 +20,15 @@ only NC is offered here.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from xmr_lib.data.base import PairedFeatures
 from xmr_lib.errors import InvalidInput
-from xmr_lib.methods.base import DualEncoder, Matrix
+from xmr_lib.methods.base import DualEncoder, Matrix, Method
 from xmr_lib.methods.subspace.cca import CCA
 
 
@@ -128,6 +129,8 @@ class SCM(DualEncoder):
     Attributes:
         correlation_: The fitted :class:`CM`. semantic_: The fitted :class:`SM`.
     """
+
+    parts: ClassVar[Mapping[str, type[Method]]] = {"correlation_": CM, "semantic_": SM}
 
     def __init__(self, n_components: int = 9, ridge: float = 1e-3, C: float = 30.0) -> None:
         self.n_components = n_components
