@@ -26,6 +26,10 @@ class MissingData(XmrError, FileNotFoundError):
     """Files of a data set or of an optional package are not here; the message tells how to get them."""
 
 
+class TrainingDiverged(XmrError, ArithmeticError):
+    """A loss became NaN or infinite; the message names the term, the epoch and what to change."""
+
+
 def check_choice(value: str, choices: Iterable[str], what: str) -> str:
     """Return ``value`` if it is one of ``choices``, else raise :class:`UnknownName` naming them.
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,6 +170,14 @@ class PairedFeatures(_Paired):
             f"PairedFeatures({self.name!r}: {self.n_images} images x {self.image.shape[1]}, "
             f"{self.n_captions} captions x {self.text.shape[1]}, {classes} classes)"
         )
+
+
+class Splits(NamedTuple):
+    """What one run needs: pairs to train on, pairs to choose with, pairs to measure once."""
+
+    train: PairedFeatures
+    validation: PairedFeatures
+    test: PairedFeatures
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,6 +50,10 @@ class Method:
         """Hyper-parameters by name, as scikit-learn gives them."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
+    def clone(self, **changes: Any) -> Self:
+        """An unfitted copy with the same hyper-parameters, some of them changed: ``acmr.clone(seed=1)``."""
+        return type(self)(**{**self.get_params(), **changes})
+
     @property
     def name(self) -> str:
         """How tables and plots call this method."""

@@ -1,7 +1,8 @@
 """A fitted method in a folder: ``config.json`` (class, hyper-parameters) and ``fitted.safetensors`` (what was learnt).
 
 Nothing is unpickled: the configuration is JSON and the arrays are safetensors. A method inside a method (SCM holds a CM
-and an SM) is stored with it, its arrays under ``<attribute>.``.
+and an SM) is stored with it, its arrays under ``<attribute>.``. A method that trains a network says itself what it
+stores: ``_state() -> (JSON values, arrays)`` and ``_set_state(values, arrays)``.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ def _describe(method: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Configuration and arrays of a method, inner methods included."""
     config: dict[str, Any] = {"class": type(method).__name__, "parameters": method.get_params(), "methods": {}}
     arrays: dict[str, np.ndarray] = {}
+    if hasattr(method, "_state"):
+        config["state"], arrays = method._state()
+        return config, arrays
     for key, value in _fitted(method).items():
         if hasattr(value, "get_params"):
             config["methods"][key], inner = _describe(value)
@@ -68,6 +72,9 @@ def _describe(method: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 def _rebuild(cls: type, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     """The method that :func:`_describe` described. Inner classes are those that ``cls.parts`` names."""
     method = cls(**config["parameters"])
+    if "state" in config:
+        method._set_state(config["state"], arrays)
+        return method
     for key, value in arrays.items():
         if "." not in key:
             setattr(method, key, value)

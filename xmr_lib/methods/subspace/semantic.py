@@ -27,6 +27,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from xmr_lib.data.base import PairedFeatures
+from xmr_lib.data.labels import single_classes
+from xmr_lib.data.pairing import IntArray
 from xmr_lib.errors import InvalidInput
 from xmr_lib.methods.base import DualEncoder, Matrix, Method
 from xmr_lib.methods.subspace.cca import CCA
@@ -92,7 +94,7 @@ class SM(DualEncoder):
             setattr(self, f"{side}_bias_", bias)
         return self
 
-    def _classifier(self, x: Matrix, y: Matrix) -> tuple[Matrix, Matrix]:
+    def _classifier(self, x: Matrix, y: IntArray) -> tuple[Matrix, Matrix]:
         model = LogisticRegression(C=self.C, max_iter=2000).fit(x, y)
         if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes: the other is its negative
             return np.vstack([-model.coef_, model.coef_]) / 2, np.r_[-model.intercept_, model.intercept_] / 2
@@ -161,24 +163,3 @@ class SCM(DualEncoder):
         """(m, d_t) text features -> (m, c) class posteriors."""
         self._check_fitted()
         return self.semantic_.encode_text(self.correlation_.encode_text(texts))
-
-
-def single_classes(train: PairedFeatures) -> Matrix:
-    """(n,) class numbers of single-label data.
-
-    Raises:
-        InvalidInput: No labels, rows with no or several classes, or only one class in all.
-    """
-    if train.labels is None:
-        raise InvalidInput("Semantic matching learns from class labels, but this data has none. Use CM or CCA.")
-    per_image = train.labels.sum(axis=1)
-    if (per_image != 1).any():
-        bad = int((per_image != 1).sum())
-        raise InvalidInput(
-            f"Semantic matching needs exactly one class per image, but {bad} of {len(per_image)} images have none or "
-            "several. Keep the single-label images with subset()."
-        )
-    classes = train.labels.argmax(axis=1)
-    if len(np.unique(classes)) < 2:
-        raise InvalidInput("All images have the same class, so there is nothing to tell apart. Use more classes.")
-    return classes
