@@ -45,6 +45,7 @@ help:  ## this list
 	  '  $(BIN)/xmr grade FILE                      mark a solved exercise' \
 	  '  $(PY) benchmarks/metrics.py         metrics against a double loop and torchmetrics' \
 	  '  $(PY) benchmarks/cca.py             CCA against scikit-learn' \
+  '  $(PY) benchmarks/training.py        ACMR and DSCMR against plain training loops' \
 	  '  $(PY) tests/run_all.py --list       the steps of make test, each runnable by name' \
 	  '' \
 	  'Settings: PYTHON=/path/to/python3.12  JOBS=4 (test processes)  LAB_ARGS="--no-browser"' \
@@ -121,10 +122,11 @@ $(STAMPS)/settings: FORCE
 	  $(LIBRARY) $(LESSONS) $(OTHERS) > $@.new
 	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
-# Scenes are drawn in seconds when a lesson asks for them; only the emoji features take minutes.
+# Pictures are drawn in seconds when a lesson asks for them; features take minutes and are computed here, once.
 $(STAMPS)/data: $(READY) $(STAMPS)/settings $(filter xmr_lib/data/% xmr_lib/encoders/%,$(LIBRARY))
 	$(OFFLINE) $(BIN)/xmr data build emoji
 	$(OFFLINE) $(BIN)/xmr data build emoji --image efficientnet-lite0-levels --text minilm-layers
+	$(OFFLINE) $(BIN)/xmr data build scenes --protocol single_label
 	@touch $@
 
 $(STAMPS)/course: $(STAMPS)/data $(LIBRARY) $(LESSONS)

@@ -61,7 +61,7 @@ class Demand:
     def faster(cls, what: str, slow: float, fast: float, least: float, judged: bool) -> Demand:
         """``slow`` seconds are at least ``least`` times ``fast`` seconds."""
         found = slow / max(fast, 1e-9)
-        return cls(what, f"{found:.1f} x", f">= {least:.0f} x", found >= least, judged)
+        return cls(what, f"{found:.1f} x", f">= {least:g} x", found >= least, judged)
 
 
 def verdict(demands: Sequence[Demand]) -> int:

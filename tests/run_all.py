@@ -31,6 +31,7 @@ def steps(jobs: int) -> dict[str, list[str]]:
     """Name -> arguments of ``python -m``, in the order they run."""
     notebooks = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     parallel = ["-n", str(jobs)]
+    scenes = ["xmr_lib.cli", "data", "build", "scenes", "--protocol", "single_label"]
     return {
         "style": ["ruff", "check", "."],
         "format": ["ruff", "format", "--check", "."],
@@ -43,6 +44,9 @@ def steps(jobs: int) -> dict[str, list[str]]:
             *("xmr_lib.cli", "data", "build", "emoji"),
             *("--image", "efficientnet-lite0-levels", "--text", "minilm-layers"),
         ],
+        # Lessons run in course size in "unit" and in smoke size, the profile of these steps, in "nbval".
+        "scenes": [*scenes, "--profile", "course"],
+        "scenes-smoke": scenes,
         "unit": ["pytest", *parallel],
         # One kernel per notebook needs --dist loadfile.
         "nbval": [
@@ -67,7 +71,7 @@ def main() -> int:
     chosen = {name: command for name, command in known.items() if not arguments.step or name in arguments.step}
     if arguments.list:
         for name, command in chosen.items():
-            print(f"{name:<10} python -m {' '.join(command)}")
+            print(f"{name:<13} python -m {' '.join(command)}")
         return 0
 
     times: dict[str, float] = {}

@@ -82,6 +82,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
         (["data", "show", "emoji", "--save", "no/such/folder/sheet.png"], "no folder"),
         (["data", "build", "nothing"], "no data set named"),
         (["data", "build", "emoji", "--image", "nothing"], "no image encoder"),
+        (["data", "build", "emoji", "--profile", "smoke"], "--profile is for scenes"),
+        (["data", "build", "scenes", "--protocol", "one"], "multi_label, single_label"),
         (["run", "77"], "77"),
         (["run", "00", "--profile", "huge"], "no profile named"),
         (["grade", "no-such-file.ipynb"], "no file"),
@@ -205,7 +207,8 @@ def test_doctor_reports_this_computer(capsys: pytest.CaptureFixture[str]) -> Non
 def test_data_list_names_all_data_sets(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["data", "list"]) == 0
     said = capsys.readouterr().out
-    assert [line.split()[0] for line in said.splitlines()] == ["emoji", "scenes", "wikipedia", "coco"]
+    names = [line.split()[0] for line in said.splitlines()]
+    assert names == ["emoji", "scenes", "wikipedia", "pascal_sentence", "nus_wide", "coco"]
     assert "needs files" in said
 
 
@@ -226,6 +229,18 @@ def test_data_show_saves_a_sheet_in_one_step(tmp_path: Path, capsys: pytest.Capt
     assert picture.std() > 10
     assert list(tmp_path.glob("*.png")) == [target]
     assert list(tmp_path.glob(".*")) == [], "no temporary file stays"
+
+
+def test_data_build_passes_protocol_and_profile_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list = []
+    monkeypatch.setattr("xmr_lib.encoders.encode_dataset", lambda *data, **encoders: seen.extend([*data, encoders]))
+    assert cli.main(["data", "build", "scenes", "--protocol", "single_label", "--profile", "smoke"]) == 0
+    data, encoders = seen
+    assert data.version == load_dataset("scenes", profile="smoke", protocol="single_label").version
+    assert encoders == {"image": "efficientnet-lite0", "text": "minilm"}
+    assert "in the cache" in capsys.readouterr().out
 
 
 # ---- search

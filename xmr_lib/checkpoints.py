@@ -52,7 +52,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
             for key in file.keys():  # noqa: SIM118 - safe_open is not a mapping
                 group, _, name = key.partition("/")
                 if group == "optimiser":
-                    player, parameter, field = name.split("/")
+                    player, parameter, field = name.rsplit("/", 2)
                     moments = optimisers.setdefault(player, {}).setdefault(int(parameter), {})
                     moments[field] = file.get_tensor(key)
                 else:
@@ -62,6 +62,40 @@ def read_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str,
             f"The checkpoint {path} is damaged or none of ours. Delete it to start again from the first epoch."
         ) from error
     return groups, optimisers, state
+
+
+def check_fits(
+    path: Path,
+    groups: Mapping[str, Mapping[str, Tensor]],
+    state: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+) -> None:
+    """Refuse the checkpoint of another run, before anything of this run has changed.
+
+    Args:
+        path: The file, for the message.
+        groups, state: What :func:`read_checkpoint` gave.
+        settings: Those of this run, as JSON gives them back.
+        weights: ``state_dict`` of this run's network.
+
+    Raises:
+        InvalidInput: Other settings or other weights; the message says which.
+    """
+    stored = state.get("settings", {})
+    apart = [key for key in {**settings, **stored} if stored.get(key) != settings.get(key)]
+    if apart:
+        then, now = ({key: values.get(key) for key in apart} for values in (stored, settings))
+        raise InvalidInput(
+            f"The checkpoint {path} belongs to another run: it has {then}, but this run has {now}. Go back to the old "
+            "settings, or name another file; this one was left as it is."
+        )
+    stored_shapes = {name: tuple(tensor.shape) for name, tensor in groups.get("network", {}).items()}
+    if stored_shapes != {name: tuple(tensor.shape) for name, tensor in weights.items()}:
+        raise InvalidInput(
+            f"The checkpoint {path} holds a network of another form than this one. Build the old network, or name "
+            "another file; this one was left as it is."
+        )
 
 
 def restore_optimiser(optimiser: Any, moments: Mapping[int, Mapping[str, Tensor]]) -> None:

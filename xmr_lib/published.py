@@ -34,7 +34,7 @@ class Row:
     Attributes:
         system: Name of the method ("SCM").
         dataset: As in :func:`xmr_lib.data.load_dataset` where it exists there.
-        split: What was queried ("test 693").
+        split: Which features were compared, where papers use several, and what was queried ("VGG features, test 462").
         metric: Name of the metric ("MAP").
         direction: "i2t" (image query), "t2i" (text query) or "average".
         value: A fraction, 0..1.
@@ -93,19 +93,25 @@ def paper_table(
 ) -> Table:
     """What the papers report beside what we measured, one row per method.
 
+    Papers use the name of one data set for several splits and kinds of features, and a difference between two of them
+    says nothing about a method. So one table compares on one split, and ``split="all"`` sets what every split gave
+    side by side, without a difference.
+
     Args:
         dataset: As in ``published.csv``.
         measured: Method -> direction -> a fraction; ``"i2t"`` and ``"t2i"`` are needed, their average is taken here.
         metric: Name of the metric, as in ``published.csv``.
-        split: What was queried, as in ``published.csv``. Default: the only one.
+        split: What was queried, as in ``published.csv``, or "all". Default: the split on which most of the measured
+            methods have a published number.
 
     Returns:
         A table with the columns method, paper (image query, text query, average, evidence), measured (the same three)
-        and the difference of the averages, measured minus paper. A method without a published number has "-" there.
+        and the difference of the averages, measured minus paper; for "all", one row per method and published split, and
+        the split in place of the difference. What a paper does not report is "-".
 
     Raises:
         UnknownName: No number is published for this data set, metric or split.
-        InvalidInput: Nothing is measured, a method lacks a direction, or several splits are published and none named.
+        InvalidInput: Nothing is measured, or a method lacks a direction.
 
     Example:
         >>> paper_table("wikipedia", {"SCM": {"i2t": 0.27, "t2i": 0.22}}).rows[0]
@@ -114,34 +120,45 @@ def paper_table(
     rows = published(dataset=dataset)
     check_choice(metric, {row.metric for row in rows}, f"metric with published numbers on {dataset}")
     rows = [row for row in rows if row.metric == metric]
-    splits = {row.split for row in rows}
-    if split is None and len(splits) > 1:
-        raise InvalidInput(
-            f"Numbers on several splits are published. Pass split=, one of: {', '.join(sorted(splits))}."
-        )
-    split = splits.pop() if split is None else check_choice(split, splits, "split with published numbers")
+    splits = list(dict.fromkeys(row.split for row in rows))
     if not measured:
         raise InvalidInput("There is nothing to compare. Pass for example {'CCA': {'i2t': 0.25, 't2i': 0.20}}.")
-    paper = {(row.system, row.direction): row for row in rows if row.split == split}
-    show = metric_named(metric).text
-    lines = []
     for method, values in measured.items():
         if missing := {"i2t", "t2i"} - set(values):
             raise InvalidInput(f"The measured values of {method!r} lack {' and '.join(sorted(missing))}.")
+    if split is None:
+        known = {(row.split, row.system) for row in rows if row.system in measured}
+        split = max(splits, key=lambda name: sum(where == name for where, _ in known))  # ties: the first of the file
+    check_choice(split, [*splits, "all"], "split with published numbers")
+    paper: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        if split in ("all", row.split):
+            paper.setdefault((row.system, row.split), {})[row.direction] = row
+    show = metric_named(metric).text
+    lines = []
+    for method, values in measured.items():
         ours = {**values, "average": (values["i2t"] + values["t2i"]) / 2}
-        theirs = [paper.get((method, direction)) for direction in DIRECTIONS]
-        average = theirs[-1]
-        lines.append(
-            [
-                method,
-                *("-" if row is None else show(row.value) for row in theirs),
-                "-" if average is None else average.evidence,
-                *(show(ours[direction]) for direction in DIRECTIONS),
-                "-" if average is None else f"{100 * (ours['average'] - average.value):+.1f}",
-            ]
-        )
-    words = {row.evidence for (system, _), row in paper.items() if system in measured}
-    notes = ["Percent. i2t: image query, t2i: text query; difference: of the averages, measured minus paper."]
+        for where in [name for name in splits if (method, name) in paper] or ["-"]:
+            theirs = paper.get((method, where), {})
+            average = theirs.get("average")
+            difference = "-" if average is None else f"{100 * (ours['average'] - average.value):+.1f}"
+            lines.append(
+                [
+                    method,
+                    *(show(theirs[direction].value) if direction in theirs else "-" for direction in DIRECTIONS),
+                    next((row.evidence for row in theirs.values()), "-"),
+                    *(show(ours[direction]) for direction in DIRECTIONS),
+                    where if split == "all" else difference,
+                ]
+            )
+    words = {row.evidence for (system, _), found in paper.items() if system in measured for row in found.values()}
+    notes = ["Percent. i2t: image query, t2i: text query."]
+    if split == "all":
+        notes += ["Features and test pairs of a paper are those of its last column: compare rows of one split only."]
+    else:
+        notes[0] = notes[0][:-1] + "; difference: of the averages, measured minus paper."
     notes += [f"{word}: {meaning}." for word, meaning in EVIDENCE.items() if word in words]
-    header = ["", "paper i2t", "t2i", "average", "evidence", "measured i2t", "t2i", "average", "difference"]
-    return Table(header, lines, f"{metric} on {dataset}, {split}", notes)
+    last = "the paper's features and split" if split == "all" else "difference"
+    header = ["", "paper i2t", "t2i", "average", "evidence", "measured i2t", "t2i", "average", last]
+    title = f"{metric} on {dataset}" + ("" if split == "all" else f", {split}")
+    return Table(header, lines, title, notes)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from xmr_lib.data.manifest import get, read_manifest
+from xmr_lib.data.pascal_sentence import FILES as PASCAL_FILES
 from xmr_lib.data.wikipedia import FILES
 from xmr_lib.errors import InvalidInput, MissingData, UnknownName
 
@@ -31,6 +32,8 @@ def test_the_committed_manifest() -> None:
     manifest = read_manifest()
     assert {file.name for file in manifest["wikipedia"].files} == set(FILES)
     assert all(len(file.sha256 or "") == 64 for file in manifest["wikipedia"].files)
+    assert {file.name for file in manifest["pascal_sentence"].files} == set(PASCAL_FILES)
+    assert {"ImageList/Imagelist.txt", "NUS_WID_Tags/AllTags1k.txt"} <= {f.name for f in manifest["nus_wide"].files}
     assert any(file.unpack for file in manifest["coco"].files)
     for source in manifest.values():
         assert source.page
@@ -70,7 +73,7 @@ def test_files_without_an_address_name_the_page(tmp_path: Path) -> None:
 
 
 def test_wrong_names_and_files_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="coco, wikipedia"):
+    with pytest.raises(UnknownName, match="coco, nus_wide, pascal_sentence, wikipedia"):
         get("cocoa", tmp_path)
     with pytest.raises(MissingData, match="clone of the course"):
         read_manifest(tmp_path / "absent.toml")

@@ -12,10 +12,11 @@ import pytest
 from xmr_lib.data import load_dataset
 from xmr_lib.data.scenes import BACKGROUNDS, CATEGORIES, Scene, draw, draw_all
 from xmr_lib.data.scenes.backgrounds import PAINTERS, background
-from xmr_lib.data.scenes.dataset import PROFILE_SIZES, make_splits
+from xmr_lib.data.scenes.dataset import HELD_OUT, PROTOCOL_SIZES, make_splits
 from xmr_lib.data.scenes.layout import OPPOSITE, SIZES, SceneObject, pick_some
 from xmr_lib.errors import InvalidInput, UnknownName
 
+PROFILE_SIZES = PROTOCOL_SIZES["multi_label"]
 SPLITS = ("train", "validation", "test", "query", "database")
 
 
@@ -130,6 +131,44 @@ def test_every_class_in_every_split(profile):
     assert len(pictures) == 48
 
 
+def test_one_supercategory_per_scene_under_the_single_label_protocol(scenes):
+    one = load_dataset("scenes", size=300, protocol="single_label")
+    assert (one.n_images, one.n_captions) == (300, 1500)
+    assert one.class_names == tuple(one.metadata["supercategory_names"].values())
+    assert len(one.class_names) == 12
+    assert (one.labels.sum(axis=1) == 1).all()
+    assert (one.labels == one.metadata["supercategory_labels"]).all()
+    for scene, row in zip(one.metadata["scenes"], one.labels, strict=True):
+        shown = {CATEGORIES[obj.category].supercategory for obj in scene.objects}
+        assert shown == {one.class_names[int(row.argmax())]}
+    # They are scenes of the full set, with the same captions, and none is skipped that would do.
+    alike = [i for i in range(400) if scenes.metadata["supercategory_labels"][i].sum() == 1]
+    assert 30 < len(alike) < 80
+    assert [scene.index for scene in one.metadata["scenes"]][: len(alike)] == alike
+    for position, i in enumerate(alike):
+        assert one.metadata["scenes"][position] == scenes.metadata["scenes"][i]
+        assert one.captions[5 * position : 5 * position + 5] == scenes.captions[5 * i : 5 * i + 5]
+
+
+def test_protocols_share_nothing_in_the_cache():
+    # The version strings of the full sets as they were before there were protocols: their cached features stay valid.
+    assert load_dataset("scenes", size=40).version == load_dataset("scenes", size=40, protocol="multi_label").version
+    assert load_dataset("scenes", profile="smoke").version == "scenes-1-3d0772359003"
+    one = load_dataset("scenes", size=40, protocol="single_label")
+    assert one.version != load_dataset("scenes", size=40).version
+    longer = load_dataset("scenes", size=60, protocol="single_label")
+    assert longer.captions[:200] == one.captions
+
+
+@pytest.mark.parametrize("profile", ["smoke", "course"])
+def test_every_supercategory_in_every_split(profile):
+    one = load_dataset("scenes", protocol="single_label", profile=profile)
+    assert one.n_images == PROTOCOL_SIZES["single_label"][profile]
+    for name in SPLITS:
+        assert one.labels[one.splits[name]].sum(axis=0).min() >= 2, name
+    assert len(make_splits(3000, HELD_OUT["single_label"])["test"]) == 500
+
+
 def test_subset_keeps_scenes_and_pictures_together(scenes):
     test = scenes.split("test")
     index = int(scenes.splits["test"][5])
@@ -232,5 +271,7 @@ def test_unknown_names(scenes):
         load_dataset("scenes", size=20, styles=("apple",))
     with pytest.raises(UnknownName, match="smoke"):
         load_dataset("scenes", profile="huge")
+    with pytest.raises(UnknownName, match="multi_label, single_label"):
+        load_dataset("scenes", protocol="one_label")
     with pytest.raises(InvalidInput, match="draw_all needs the scenes"):
         draw_all(replace(scenes, metadata={}))

@@ -1,10 +1,12 @@
 """The checker: the reference passes, a stub is "not done yet", and a wrong solution gets the message that helps.
 
-The wrong solutions of ``WRONG_SOLUTIONS`` are written the way learners write them, not with the checker's own helpers.
+The wrong solutions of ``WRONG_SOLUTIONS`` (lessons 01 and 02 here, the others in ``wrong/``) are written the way
+learners write them, not with the checker's own helpers.
 """
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -383,6 +385,9 @@ WRONG_SOLUTIONS: dict[str, dict[str, Callable[..., Any]]] = {
     },
 }
 
+for path in sorted((Path(__file__).parent / "wrong").glob("lesson*.py")):
+    WRONG_SOLUTIONS |= runpy.run_path(str(path))["WRONG_SOLUTIONS"]
+
 
 @pytest.fixture(autouse=True)
 def fresh_hints() -> None:
@@ -559,7 +564,7 @@ def test_hearts_of_the_lesson_with_their_own_message() -> None:
     assert "Which m rows stand beside the captions" in repr(unpaired)
 
 
-@pytest.mark.parametrize("task_id", [task_id for task_id in TASKS if task_id.startswith("02")])
+@pytest.mark.parametrize("task_id", [task_id for task_id in TASKS if task_id >= "02"])
 @pytest.mark.parametrize("result", [(), (1.0, "a"), "word", [[1, 2], [3]], (np.eye(2), [[1], [2, 3]]), {"W": 1}, 0.0])
 def test_odd_results_never_make_the_check_raise(task_id: str, result: Any) -> None:
     assert check(task_id, lambda *case: result).status == WRONG

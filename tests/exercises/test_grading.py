@@ -82,6 +82,17 @@ def test_perfect_submission(number: str, tmp_path: Path) -> None:
     assert f"perfect.ipynb: {report.maximum:g} of {report.maximum:g} points" in str(report)
 
 
+@pytest.mark.parametrize("number", [number for number in SOURCES if number > "01"])
+def test_untouched_release(number: str, tmp_path: Path) -> None:
+    notebook = json.loads(json.dumps(student(instructor(SOURCES[number]), "release")))
+    without_real_data(notebook)
+    path = tmp_path / "untouched.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    report = grade(path)
+    assert (report.score, report.notes) == (0, ())
+    assert {task.message for task in report.tasks} == {"Not done yet."}
+
+
 def test_untouched_submission(submit: Callable[..., GradeReport]) -> None:
     report = submit()
     assert report.score == 0

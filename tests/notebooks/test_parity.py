@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from xmr_lib.course.hearts import argument_names, assert_same, heart, heart_names, library_object
 from xmr_lib.course.source import find_sources
@@ -73,6 +74,71 @@ def grades_and_cut(rng: np.random.Generator) -> tuple[Any, ...]:
     return rng.integers(0, 4, size=12), int(rng.integers(1, 15)), str(rng.choice(["exponential", "linear"]))
 
 
+def rows_and_form(rng: np.random.Generator) -> tuple[Any, ...]:
+    return torch.from_numpy(rng.normal(size=(6, 4))), str(rng.choice(["sample", "batch"]))
+
+
+def scores_and_onehot(rng: np.random.Generator) -> tuple[Any, ...]:
+    onehot = np.eye(4)[rng.integers(0, 4, 6)]
+    return *map(torch.from_numpy, (rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), onehot)), rows_and_form(rng)[1]
+
+
+def partners_and_form(rng: np.random.Generator) -> tuple[Any, ...]:
+    return torch.from_numpy(rng.normal(size=(6, 4))), *rows_and_form(rng)
+
+
+def embeddings_and_classes(rng: np.random.Generator) -> tuple[Any, ...]:
+    arrays = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), rng.integers(0, 3, 6)
+    return tuple(map(torch.from_numpy, arrays))
+
+
+def embeddings_and_prototypes(rng: np.random.Generator) -> tuple[Any, ...]:
+    arrays = rng.normal(size=(6, 4)), rng.integers(0, 3, 6), rng.normal(size=(3, 4))
+    return tuple(map(torch.from_numpy, arrays))
+
+
+def distances_and_classes(rng: np.random.Generator) -> tuple[Any, ...]:
+    classes = torch.from_numpy(rng.integers(0, 3, 6))
+    return torch.from_numpy(rng.uniform(0.0, 3.0, size=(6, 6))), classes, float(rng.uniform(0.1, 2.0))
+
+
+def pull_push_arguments(rng: np.random.Generator) -> tuple[Any, ...]:
+    return *distances_and_classes(rng), float(rng.uniform(0.5, 3.0))
+
+
+def two_logits_and_classes(rng: np.random.Generator) -> tuple[Any, ...]:
+    arrays = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    return tuple(map(torch.from_numpy, arrays))
+
+
+def two_modality_logits(rng: np.random.Generator) -> tuple[Any, ...]:
+    return torch.from_numpy(rng.normal(size=(6, 2))), torch.from_numpy(rng.normal(size=(5, 2)))
+
+
+def progress_and_steepness(rng: np.random.Generator) -> tuple[Any, ...]:
+    return float(rng.random()), float(rng.uniform(1.0, 20.0))
+
+
+def edge_weights(rng: np.random.Generator) -> tuple[Any, ...]:
+    a = rng.uniform(size=(6, 6)) * (rng.random((6, 6)) < 0.5)
+    return (torch.from_numpy(a * (1 - np.eye(6))),)
+
+
+def adjacency_features_weight(rng: np.random.Generator) -> tuple[Any, ...]:
+    shapes = ((6, 6), (6, 4), (4, 3))
+    return tuple(torch.from_numpy(rng.normal(size=shape)) for shape in shapes)
+
+
+def three_logits(rng: np.random.Generator) -> tuple[Any, ...]:
+    return tuple(torch.from_numpy(10 * rng.normal(size=int(rng.integers(1, 9)))) for _ in range(3))
+
+
+def pairs_and_form(rng: np.random.Generator) -> tuple[Any, ...]:
+    items, partners = (torch.from_numpy(rng.integers(0, 7, size=5)) for _ in range(2))
+    common, raw = (torch.from_numpy(rng.normal(size=(7, d))) for d in (3, 4))
+    return common, raw, items, partners, str(rng.choice(["paper", "released"]))
+
+
 PARITY = [
     Row("01", "average_precision", "xmr_lib.metrics:average_precision", ranking),
     Row("01", "relevance_from_captions", "xmr_lib.metrics:relevance_from_captions", captions),
@@ -83,6 +149,25 @@ PARITY = [
     Row("02", "posterior", "xmr_lib.methods.subspace.semantic:posterior", classifier),
     Row("00", "cosine_similarity", "xmr_lib.methods.base:cosine_similarity", two_matrices),
     Row("00", "top_k", "xmr_lib.retriever:top_k", tied_scores),
+    Row("03", "pull_and_push", "xmr_lib.nn.triplets:pull_and_push", pull_push_arguments),
+    Row("03", "hardest_negative_triplets", "xmr_lib.nn.triplets:hardest_negative_triplets", distances_and_classes),
+    Row("03", "label_loss", "xmr_lib.methods.real_valued.acmr:label_loss", two_logits_and_classes),
+    Row("03", "modality_loss", "xmr_lib.methods.real_valued.acmr:modality_loss", two_modality_logits),
+    Row("03", "reversal_strength", "xmr_lib.nn.gradient_reversal:reversal_strength", progress_and_steepness),
+    Row("04", "mean_norm", "xmr_lib.nn.norms:mean_norm", rows_and_form),
+    Row("04", "label_regression", "xmr_lib.methods.real_valued.dscmr:label_regression", scores_and_onehot),
+    Row("04", "invariance", "xmr_lib.methods.real_valued.dscmr:invariance", partners_and_form),
+    Row("04", "discrimination", "xmr_lib.methods.real_valued.dscmr:discrimination", embeddings_and_classes),
+    Row(
+        "04",
+        "prototype_contrastive",
+        "xmr_lib.methods.real_valued.objectives:prototype_contrastive",
+        embeddings_and_prototypes,
+    ),
+    Row("05", "normalised_adjacency", "xmr_lib.nn.graph:normalised_adjacency", edge_weights),
+    Row("05", "graph_convolution", "xmr_lib.nn.graph:graph_convolution", adjacency_features_weight),
+    Row("05", "inter_modal_loss", "xmr_lib.methods.real_valued.cm_gans:inter_modal_loss", three_logits),
+    Row("05", "wrong_pairs", "xmr_lib.methods.real_valued.cm_gans:wrong_pairs", pairs_and_form),
 ]
 
 HEARTS = [(source, name) for source in LESSONS for name in heart_names(source)]

@@ -27,7 +27,7 @@ def data_list() -> None:
 
     for name, entry in REGISTRY.items():
         here = "ready, offline" if entry.offline else "files found" if (data_dir() / name).is_dir() else "needs files"
-        print(f"{name:<11}{here:<16}{entry.summary}")
+        print(f"{name:<17}{here:<16}{entry.summary}")
 
 
 @data_app.command("show", epilog=examples("xmr data show emoji", "xmr data show scenes --save scenes.png"))
@@ -61,11 +61,17 @@ def data_show(name: DatasetName, save: SavePng = None) -> None:
         )
 
 
-@data_app.command("build", epilog=examples("xmr data build emoji", "xmr data build scenes --text bow"))
+@data_app.command("build", epilog=examples("xmr data build emoji", "xmr data build scenes --protocol single_label"))
 def data_build(
     name: DatasetName,
     image: Annotated[str, typer.Option(metavar="ENCODER", help="Image encoder.")] = "efficientnet-lite0",
     text: Annotated[str, typer.Option(metavar="ENCODER", help="Text encoder: minilm, bow, lda.")] = "minilm",
+    protocol: Annotated[
+        str | None, typer.Option(metavar="PROTOCOL", help="Of scenes: multi_label (default), single_label.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(metavar="PROFILE", help="Size of scenes: smoke, course, paper; default XMR_PROFILE.")
+    ] = None,
 ) -> None:
     """Compute the features of a data set once and keep them in the cache.
 
@@ -73,7 +79,10 @@ def data_build(
     """
     from xmr_lib.data import PairedDataset, load_dataset
 
-    data = load_dataset(name)
+    options = {key: value for key, value in {"protocol": protocol, "profile": profile}.items() if value is not None}
+    if options and name != "scenes":
+        raise InvalidInput(f"--{next(iter(options))} is for scenes, the one data set made in several sizes and forms.")
+    data = load_dataset(name, **options)
     if not isinstance(data, PairedDataset):
         print(f"{name} comes as features: there is nothing to build.")
         return

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from xmr_lib.data.official_files import read_picture
 from xmr_lib.errors import InvalidInput, MissingData
 
 KARPATHY = "dataset_coco.json"
@@ -119,16 +120,7 @@ def open_picture(folder: Path, name: str) -> Image.Image:
         MissingData: The picture is not on this disk.
         InvalidInput: The file is not a readable picture.
     """
-    path = Path(folder) / name
-    try:
-        with Image.open(path) as picture:
-            return picture.convert("RGB")
-    except FileNotFoundError:
-        raise MissingData(f"The picture {path} is not here. {WHERE.format(folder=folder)}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InvalidInput(
-            f"{path} is not a readable picture; it is damaged. Unpack it from its archive again."
-        ) from error
+    return read_picture(Path(folder) / name, WHERE.format(folder=folder))
 
 
 def _read_json(path: Path, folder: Path, keys: tuple[str, ...]) -> dict[str, Any]:

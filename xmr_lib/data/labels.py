@@ -17,10 +17,12 @@ def single_classes(data: PairedFeatures, method: str = "Semantic matching") -> N
         method: Who asks, as it reads in a sentence.
 
     Raises:
-        InvalidInput: No labels, rows with no or several classes, or only one class in all.
+        InvalidInput: No pairs, no labels, rows with no or several classes, or only one class in all.
     """
     if data.labels is None:
         raise InvalidInput(f"{method} learns from class labels, but this data has none. Use CM or CCA.")
+    if data.n_images == 0:
+        raise InvalidInput(f"There are no pairs, so {method} has nothing to learn from.")
     per_image = data.labels.sum(axis=1)
     if (per_image != 1).any():
         bad = int((per_image != 1).sum())

@@ -24,6 +24,10 @@ REGISTRY: dict[str, Entry] = {
     "emoji": Entry("xmr_lib.data.emoji", "1,330 emoji in two drawing styles with their names, 8 categories", True),
     "scenes": Entry("xmr_lib.data.scenes", "generated scenes of emoji with five captions, boxes and relations", True),
     "wikipedia": Entry("xmr_lib.data.wikipedia", "2,866 article sections, 2010 features (SIFT-128, LDA-10)", False),
+    "pascal_sentence": Entry(
+        "xmr_lib.data.pascal_sentence", "1,000 photographs with five sentences, 20 classes; or their features", False
+    ),
+    "nus_wide": Entry("xmr_lib.data.nus_wide", "10,000 photographs with tags, 10 classes, one each; features", False),
     "coco": Entry("xmr_lib.data.coco", "photographs with five captions and 80 object classes", False),
 }
 
@@ -49,8 +53,9 @@ def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset:
         options: Passed to the loader (see ``load`` in ``xmr_lib/data/<name>.py``), for example ``seed=1``.
 
     Returns:
-        A :class:`PairedDataset`; ``wikipedia`` has no pictures and returns a :class:`FeatureDataset`. Both have
-        named ``splits`` and ``split("train")``.
+        A :class:`PairedDataset`; ``wikipedia``, and ``pascal_sentence`` and ``nus_wide`` without
+        ``layout="pictures"``, have no pictures and return a :class:`FeatureDataset`. Both have named ``splits`` and
+        ``split("train")``.
 
     Raises:
         UnknownName: No such data set; the message lists the choices.

@@ -11,7 +11,6 @@ Source: N. Rasiwasia, J. Costa Pereira, E. Coviello, G. Doyle, G. Lanckriet, R. 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from xmr_lib.config import data_dir
 from xmr_lib.data.base import PairedFeatures
 from xmr_lib.data.features import FeatureDataset, stratified_cut
+from xmr_lib.data.official_files import read_matlab
 from xmr_lib.errors import InvalidInput, MissingData
 
 FEATURES = "raw_features.mat"
@@ -129,20 +129,8 @@ def _read_list(path: Path, n_classes: int) -> list[tuple[str, str, int]]:
 
 def _read_features(path: Path) -> dict[str, NDArray[np.float64]]:
     """The four matrices of ``raw_features.mat``, each checked: histograms, one per row."""
-    from scipy.io import loadmat
-
     keys = ("I_tr", "I_te", "T_tr", "T_te")
-    try:
-        content: dict[str, Any] = loadmat(path, variable_names=keys)
-    except Exception as error:  # a damaged binary file can fail in any way inside the parser
-        raise InvalidInput(
-            f"{path} cannot be read as a MATLAB 5 file ({type(error).__name__}); it is damaged or incomplete. "
-            "Unpack it from wikipedia_dataset.zip again."
-        ) from error
-    absent = [key for key in keys if key not in content]
-    if absent:
-        raise InvalidInput(f"{path} does not hold {', '.join(absent)}. Use raw_features.mat of the official release.")
-    matrices = {key: np.asarray(content[key]) for key in keys}
+    matrices = read_matlab(path, keys, f"Unpack {FEATURES} of the official wikipedia_dataset.zip again.")
     for key, matrix in matrices.items():
         histogram = (
             matrix.ndim == 2

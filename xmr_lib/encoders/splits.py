@@ -14,8 +14,6 @@ from xmr_lib.data.features import stratified_cut
 from xmr_lib.encoders.features import encode_dataset
 from xmr_lib.errors import check_choice
 
-SCENES = {"smoke": 600, "course": 3_000, "paper": 12_000}
-
 
 def supervised_splits(name: str, seed: int = 0, profile: str | None = None) -> Splits:
     """Training, validation and test pairs with one class per image.
@@ -54,7 +52,7 @@ def _emoji(seed: int) -> Splits:
 
 
 def _scenes(seed: int, profile: str) -> Splits:
-    features, known, test = _encoded_scenes(SCENES[profile])
+    features, known, test = _encoded_scenes(profile)
     train, validation = stratified_cut(features.labels[known].argmax(axis=1), 0.2, seed)
     return Splits(
         features.subset(known[train], "scenes/train"),
@@ -64,7 +62,7 @@ def _scenes(seed: int, profile: str) -> Splits:
 
 
 @lru_cache(maxsize=2)
-def _encoded_scenes(size: int) -> tuple[PairedFeatures, np.ndarray, np.ndarray]:
+def _encoded_scenes(profile: str) -> tuple[PairedFeatures, np.ndarray, np.ndarray]:
     """All features, the rows that are not for the test, the rows that are."""
-    data = load_dataset("scenes", size=size, protocol="single_label")
+    data = load_dataset("scenes", protocol="single_label", profile=profile)
     return encode_dataset(data), data.split_indices("train+validation"), data.splits["test"]

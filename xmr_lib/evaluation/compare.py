@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -10,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from xmr_lib.data.base import Splits
-from xmr_lib.errors import InvalidInput, check_choice
+from xmr_lib.errors import InvalidInput, check_choice, check_positive
 from xmr_lib.evaluation.evaluate import evaluate
 from xmr_lib.evaluation.report import DIRECTIONS, Report, Summary, mean_and_deviation
 from xmr_lib.evaluation.tables import html_table, text_table
 from xmr_lib.progress import progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Fitted methods and their reports, by name and seed.
 
@@ -59,14 +60,17 @@ class Comparison:
         return lines
 
     def _table(self) -> tuple[list[str], list[list[str]], str, list[str]]:
-        first = next(iter(self.reports.values()))[0]
-        chance = ["chance", *(f"{100 * first.chance[d]['MAP']:.1f}" for d in ("i2t", "t2i")), "", ""]
+        some = next(iter(self.reports.values()))  # every method met the same test pairs
+        guess = [f"{100 * np.mean([report.chance[d]['MAP'] for report in some]):.1f}" for d in ("i2t", "t2i")]
+        chance = ["chance", *guess, "", ""]
         runs = ", ".join(map(str, self.seeds))
         notes = [f"Percent; mean ± standard deviation over seeds {runs}. s: seconds of one fit."]
         return ["", *DIRECTIONS, "s"], [*self.rows(), chance], f"MAP on {self.data}", notes
 
     def __str__(self) -> str:
         return text_table(*self._table())
+
+    __repr__ = __str__  # stored beside the HTML in a notebook; the fitted methods would fill pages
 
     def _repr_html_(self) -> str:
         return html_table(*self._table())
@@ -78,6 +82,7 @@ def compare(
     seeds: Sequence[int],
     *,
     metrics: Sequence[str] = ("MAP",),
+    jobs: int = 1,
 ) -> Comparison:
     """Fit every method once per seed and measure it on the test pairs of that seed.
 
@@ -87,24 +92,52 @@ def compare(
             ``lambda seed: supervised_splits("wikipedia", seed)``. Methods choose on validation, never on test.
         seeds: One run each.
         metrics: As in :func:`evaluate`; ``"MAP"`` must be among them for the table.
+        jobs: How many fits run side by side, each in a process of its own with one thread. They compete for memory, so
+            that one fit takes somewhat longer than alone.
 
     Raises:
-        InvalidInput: No methods or no seeds.
+        InvalidInput: No methods, no seeds, a seed twice, or metrics without MAP.
     """
     if not methods or not len(seeds):
         raise InvalidInput("Give at least one method and one seed, for example {'CCA': CCA()} and seeds=[0, 1, 2].")
+    if len(set(seeds)) < len(seeds):
+        raise InvalidInput(f"The seeds {list(seeds)} hold one twice, which would make the deviation too small.")
+    if "MAP" not in metrics:
+        raise InvalidInput(f"'MAP' must be among the metrics, since the table shows it; they are {list(metrics)}.")
+    check_positive(jobs, "jobs")
     fitted: dict[str, list[Any]] = {name: [] for name in methods}
     reports: dict[str, list[Report]] = {name: [] for name in methods}
-    with progress(total=len(methods) * len(seeds), desc="fits") as bar:
-        for seed in seeds:
-            pairs = splits(seed)
-            for name, method in methods.items():
-                copy = method.clone(seed=seed) if "seed" in method.get_params() else method.clone()
-                start = perf_counter()
-                copy.fit(pairs.train, pairs.validation)
-                seconds = perf_counter() - start
-                report = evaluate(copy, pairs.test, name=name, metrics=metrics)
-                fitted[name].append(copy)
-                reports[name].append(replace(report, seconds={**report.seconds, "fit": seconds}))
-                bar.update()
-    return Comparison(pairs.test.name, tuple(seeds), fitted, reports)
+    pairs = {seed: splits(seed) for seed in seeds}
+    tasks = [(name, method, pairs[seed], seed, metrics) for seed in seeds for name, method in methods.items()]
+    with progress(total=len(tasks), desc="fits") as bar:
+        for name, copy, report in _all(tasks, jobs):
+            fitted[name].append(copy)
+            reports[name].append(report)
+            bar.update()
+    return Comparison(pairs[seeds[-1]].test.name, tuple(seeds), fitted, reports)
+
+
+def _all(tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, Any, Report]]:
+    """The results of :func:`_one`, in the order of the tasks."""
+    if jobs == 1:
+        yield from (_one(*task) for task in tasks)
+        return
+    from joblib import Parallel, delayed, parallel_config
+
+    with parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces a process that has grown large
+        yield from Parallel(jobs, return_as="generator", max_nbytes=None)(delayed(_one)(*task) for task in tasks)
+
+
+def _one(name: str, method: Any, pairs: Splits, seed: int, metrics: Sequence[str]) -> tuple[str, Any, Report]:
+    """Fit a copy of one method and measure it."""
+    copy = method.clone(seed=seed) if "seed" in method.get_params() else method.clone()
+    start = perf_counter()
+    try:
+        copy.fit(pairs.train, pairs.validation)
+    except Exception as error:
+        error.add_note(f"This happened in compare(): {name!r}, seed {seed}.")
+        raise
+    seconds = perf_counter() - start
+    report = evaluate(copy, pairs.test, name=name, metrics=metrics)
+    return name, copy, replace(report, seconds={**report.seconds, "fit": seconds})

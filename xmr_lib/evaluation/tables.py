@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """Strings in rows and columns; ``print`` it, or leave it as the last line of a notebook cell.
 
@@ -25,6 +25,8 @@ class Table:
 
     def __str__(self) -> str:
         return text_table(self.header, self.rows, self.title, self.notes)
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return html_table(self.header, self.rows, self.title, self.notes)

@@ -15,6 +15,7 @@ from xmr_lib.data.labels import single_classes
 from xmr_lib.errors import InvalidInput
 from xmr_lib.methods.base import DualEncoder, Matrix
 from xmr_lib.metrics import mean_average_precision, relevance_from_labels
+from xmr_lib.processes import seeded
 from xmr_lib.training import History, Player, train
 
 ENCODE_ROWS = 4096
@@ -73,43 +74,52 @@ class NeuralDualEncoder(DualEncoder):
         """The order of play within a batch. Default: each player once."""
         return None
 
-    def fit(self, train: PairedFeatures, validation: PairedFeatures | None = None) -> Self:
-        """Train on the pairs and classes of ``train``.
+    def fit(self, train: PairedFeatures, validation: PairedFeatures | None = None, **options: Any) -> Self:
+        """Train on the pairs and classes of ``train``; what was learnt before is forgotten.
 
         Args:
             train: Pairs with exactly one class per image.
             validation: Scored after every epoch (category MAP, mean of both directions); the weights of the best epoch
                 are kept, and training stops after ``patience`` epochs without a better one. Without it training runs
                 all its epochs and keeps the last weights.
+            options: ``device``, ``precision`` and ``checkpoint`` as of :func:`xmr_lib.training.train`.
 
         Raises:
-            InvalidInput: No labels, several classes per image, one class in all, or fewer than two pairs.
-            TrainingDiverged: A loss became NaN or infinite.
+            InvalidInput: No labels, several classes per image, one class in all, an image without caption, validation
+                pairs without labels or of another size, or a checkpoint of another run.
+            TrainingDiverged: A loss became NaN or infinite. The method is then unfitted.
         """
         classes = single_classes(train, self.name)
-        if len(train.pairs()[0]) == 0 or (np.bincount(train.pairs()[0], minlength=train.n_images) == 0).any():
-            raise InvalidInput("Some training images have no caption. Keep the images that have one with subset().")
-        d_image, d_text = train.image.shape[1], train.text.shape[1]
-        self.sizes_ = {"d_image": d_image, "d_text": d_text, "n_classes": train.labels.shape[1]}
-        network = self._fresh_network()
-        network.learn_scaling(train.image, train.text)
-        self.model_ = network
-        self._prepare(train)
-        check = None if validation is None else _one_caption_per_image(validation, self.seed)
         batches = PairBatches(train, self.batch_size, self.seed, classes, self.shuffle)
-        self.history_ = self._train(network, batches, check)
+        d_image, d_text = train.image.shape[1], train.text.shape[1]
+        check = None if validation is None else _validation_pairs(validation, d_image, d_text, self.seed)
+        try:
+            self.sizes_ = {"d_image": d_image, "d_text": d_text, "n_classes": train.labels.shape[1]}
+            self.model_ = network = self._fresh_network()
+            network.learn_scaling(train.image, train.text)
+            self._prepare(train)
+            self.history_ = self._train(network, batches, check, **options)
+        except BaseException:  # also an interrupt from the keyboard: half-trained weights are nobody's result
+            self._forget()
+            raise
         return self
+
+    def _forget(self) -> None:
+        """Unfitted again."""
+        for key in [key for key in vars(self) if key.endswith("_") and not key.startswith("_")]:
+            delattr(self, key)
 
     def _fresh_network(self) -> FeatureNetwork:
         """The network with weights drawn from ``seed``; global random numbers stay as they are."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             return self.build(**self.sizes_)
 
     def _prepare(self, train: PairedFeatures) -> None:
         """Called between building and training. Default: nothing."""
 
-    def _train(self, network: FeatureNetwork, batches: PairBatches, check: PairedFeatures | None) -> History:
+    def _train(
+        self, network: FeatureNetwork, batches: PairBatches, check: PairedFeatures | None, **options: Any
+    ) -> History:
         return train(
             network,
             batches,
@@ -118,9 +128,16 @@ class NeuralDualEncoder(DualEncoder):
             turns=self.turns(),
             validate=None if check is None else lambda: self._validation_map(check),
             patience=None if check is None else self.patience,
+            watch=None if check is None else lambda: self.watch(check),
             seed=self.seed,
+            settings=self.get_params(),
             description=self.name,
+            **options,
         )
+
+    def watch(self, validation: PairedFeatures) -> dict[str, float]:
+        """Numbers about the validation pairs to write down after every epoch (``history_.watched``). Default: none."""
+        return {}
 
     def _validation_map(self, data: PairedFeatures) -> float:
         similarity = self.similarity(data.image, data.text)
@@ -165,10 +182,16 @@ class NeuralDualEncoder(DualEncoder):
         self.model_.eval()
 
 
-def _one_caption_per_image(data: PairedFeatures, seed: int) -> PairedFeatures:
-    """Validation pairs with one fixed caption each, so that a score after every epoch stays cheap."""
+def _validation_pairs(data: PairedFeatures, d_image: int, d_text: int, seed: int) -> PairedFeatures:
+    """Validation pairs, checked before the first epoch; one fixed caption each, so that a score stays cheap."""
+    if data.labels is None:
+        raise InvalidInput("The validation pairs have no labels, so there is no MAP on them. Pass labelled ones.")
+    if (data.image.shape[1], data.text.shape[1]) != (d_image, d_text):
+        raise InvalidInput(
+            f"The validation features have {data.image.shape[1]} and {data.text.shape[1]} columns, but the training "
+            f"features {d_image} and {d_text}. Encode both with the same encoders."
+        )
     if data.n_captions <= data.n_images:
         return data
-    batches = PairBatches(data, data.n_images, seed, shuffle=False)
-    batch = next(iter(batches(0)))
+    batch = next(iter(PairBatches(data, data.n_images, seed, shuffle=False)(0)))
     return PairedFeatures(data.image, batch["text"].numpy(), None, None, data.labels, data.class_names, data.name)

@@ -46,7 +46,13 @@ def read_method(cls: type, folder: Path) -> Any:
         raise InvalidInput(f"The stored method in {folder} is damaged. Fit it again and save it there.") from error
     if stored != cls.__name__:
         raise InvalidInput(f"The folder {folder} holds a {stored}, not a {cls.__name__}. Use {stored}.load(...).")
-    return _rebuild(cls, config, arrays)
+    try:
+        return _rebuild(cls, config, arrays)
+    except (RuntimeError, KeyError, TypeError) as error:  # arrays of another form, unknown parameters
+        raise InvalidInput(
+            f"The stored {stored} in {folder} does not fit this version of the class, or was changed. Fit it again and "
+            "save it there."
+        ) from error
 
 
 def _fitted(method: Any) -> dict[str, Any]:

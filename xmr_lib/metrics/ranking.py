@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from xmr_lib.errors import check_choice, check_positive
 from xmr_lib.metrics.hamming import average_precision_from_histograms, distance_histograms
 from xmr_lib.metrics.inputs import check_relevance, check_similarity, row_chunks
+from xmr_lib.metrics.packed import packed_average_precision
 from xmr_lib.metrics.score import Score, average
 from xmr_lib.metrics.ties import TIES, TieGroups, expected_hits, expected_precision_sum, per_query, ranked_gains
 
 MOST_LEVELS = 4096  # whole-number similarities with at most this many levels are counted instead of sorted
+SHORT_ROW = 2048  # float32 rows up to here are sorted together with their relevance; in longer ones plain sorts win
 
 
 def average_precision(ranked_relevance: Any) -> float:
@@ -75,8 +77,10 @@ def mean_average_precision(similarity: Any, relevance: Any, *, ties: str = "expe
     elif similarity.dtype.kind in "iu" and int(similarity.max()) - int(similarity.min()) < MOST_LEVELS:
         values = _by_counting(similarity, relevance)
     else:
-        values = np.zeros(len(similarity))
-        for i in np.flatnonzero(has_relevant):
+        values, left = np.zeros(len(similarity)), has_relevant
+        if similarity.dtype == np.float32 and similarity.shape[1] <= SHORT_ROW:
+            values, left = packed_average_precision(similarity, relevance)
+        for i in np.flatnonzero(left):
             values[i] = _by_sorting(similarity[i], relevance[i])
     return average(values, has_relevant, empty)
 

@@ -222,6 +222,19 @@ def pixel_boxes(obj: SceneObject, style: str, image_size: int) -> tuple[Box, ...
     )
 
 
+def _cast(rng: Rng, index: int, seed: int) -> list[str]:
+    """The classes of scene ``index``, its lead first: the first thing that is drawn for a scene."""
+    lead = _deck(seed, index // len(CATEGORIES))[index % len(CATEGORIES)]
+    n_others = _weighted(rng, {0: 0.10, 1: 0.30, 2: 0.35, 3: 0.25})
+    return [lead, *pick_some(rng, [name for name in CATEGORIES if name != lead], n_others)]
+
+
+def supercategories_of(index: int, seed: int = 0) -> set[str]:
+    """The supercategories that scene ``index`` of ``seed`` shows, without laying it out."""
+    names = _cast(Random(f"scenes/{seed}/{index}"), index, seed)
+    return {CATEGORIES[name].supercategory for name in names}
+
+
 def sample_scene(index: int, seed: int = 0, image_size: int = 96, styles: Sequence[str] = ("noto",)) -> Scene:
     """Scene number ``index`` of the endless sequence that belongs to ``seed``.
 
@@ -232,13 +245,11 @@ def sample_scene(index: int, seed: int = 0, image_size: int = 96, styles: Sequen
         styles: The drawing style is picked from these, without touching the layout.
     """
     rng = Random(f"scenes/{seed}/{index}")
-    lead = _deck(seed, index // len(CATEGORIES))[index % len(CATEGORIES)]
-    n_others = _weighted(rng, {0: 0.10, 1: 0.30, 2: 0.35, 3: 0.25})
-    others = pick_some(rng, [name for name in CATEGORIES if name != lead], n_others)
+    names = _cast(rng, index, seed)
     background, variant = pick(rng, list(BACKGROUNDS)), int(rng.random() * BACKGROUND_VARIANTS)
     objects = None
     while objects is None:  # no room for these sizes and counts: draw others
-        objects = _place(rng, [_draw_attributes(rng, name) for name in pick_some(rng, [lead, *others], 1 + n_others)])
+        objects = _place(rng, [_draw_attributes(rng, name) for name in pick_some(rng, names, len(names))])
     style = pick(Random(f"scenes/{seed}/{index}/style"), styles)
     objects = tuple(replace(obj, boxes=pixel_boxes(obj, style, image_size)) for obj in objects)
     return Scene(index, background, variant, objects, all_relations(objects), style, image_size)

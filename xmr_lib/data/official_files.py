@@ -1,0 +1,76 @@
+"""Reading what the authors of a benchmark publish, with a clear sentence where a file is absent or damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from xmr_lib.errors import InvalidInput, MissingData
+
+
+def read_matlab(path: Path, keys: Sequence[str], remedy: str) -> dict[str, NDArray[Any]]:
+    """The named arrays of a MATLAB 5 file; nothing is ever unpickled.
+
+    Args:
+        path: The file.
+        keys: The arrays to read.
+        remedy: What to do about a damaged file, as a sentence.
+
+    Raises:
+        InvalidInput: The file is damaged, or lacks one of the arrays.
+    """
+    from scipy.io import loadmat
+
+    try:
+        content: dict[str, Any] = loadmat(path, variable_names=keys)
+    except Exception as error:  # a damaged binary file can fail in any way inside the parser
+        raise InvalidInput(
+            f"{path} cannot be read as a MATLAB 5 file ({type(error).__name__}); it is damaged or incomplete. {remedy}"
+        ) from error
+    if absent := [key for key in keys if key not in content]:
+        raise InvalidInput(f"{path} does not hold {', '.join(absent)}. {remedy}")
+    return {key: np.asarray(content[key]) for key in keys}
+
+
+def read_picture(path: Path, where: str) -> Image.Image:
+    """One picture as RGB; some official files are grey.
+
+    Args:
+        path: The file.
+        where: Where the pictures come from and go to, as a sentence.
+
+    Raises:
+        MissingData: The picture is not on this disk.
+        InvalidInput: The file is not a readable picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except FileNotFoundError:
+        raise MissingData(f"The picture {path} is not here. {where}") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InvalidInput(
+            f"{path} is not a readable picture; it is damaged. Unpack it from its archive again."
+        ) from error
+
+
+def read_lines(path: Path, remedy: str) -> list[str]:
+    """The lines of a text file, stripped; bytes that are no UTF-8 are read as Latin-1 (file names of old archives).
+
+    Raises:
+        MissingData: The file is not here.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise MissingData(f"{path} is not here. {remedy}") from None
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return [line.strip() for line in text.splitlines()]
