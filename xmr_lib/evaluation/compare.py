@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
 from time import perf_counter
 from typing import Any
 
@@ -93,7 +97,8 @@ def compare(
         seeds: One run each.
         metrics: As in :func:`evaluate`; ``"MAP"`` must be among them for the table.
         jobs: How many fits run side by side, each in a process of its own with one thread. They compete for memory, so
-            that one fit takes somewhat longer than alone.
+            that one fit takes somewhat longer than alone. With more than one, a script must call this below
+            ``if __name__ == "__main__":``.
 
     Raises:
         InvalidInput: No methods, no seeds, a seed twice, or metrics without MAP.
@@ -122,11 +127,27 @@ def _all(tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, Any
     if jobs == 1:
         yield from (_one(*task) for task in tasks)
         return
-    from joblib import Parallel, delayed, parallel_config
+    try:
+        yield from _workers(jobs).map(_one, *zip(*tasks, strict=True))
+    except BrokenProcessPool:
+        _workers.cache_clear()
+        raise
 
-    with parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A worker stopped")  # joblib replaces a process that has grown large
-        yield from Parallel(jobs, return_as="generator", max_nbytes=None)(delayed(_one)(*task) for task in tasks)
+
+@lru_cache(maxsize=1)
+def _workers(jobs: int) -> ProcessPoolExecutor:
+    """Processes that stay for the next comparison: starting one, with its imports, takes longer than many a fit."""
+    return ProcessPoolExecutor(jobs, get_context("spawn"), _prepare_worker)
+
+
+def _prepare_worker() -> None:
+    """As many busy threads as jobs, not jobs times cores; an interrupt is the notebook's affair."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _one(name: str, method: Any, pairs: Splits, seed: int, metrics: Sequence[str]) -> tuple[str, Any, Report]:
