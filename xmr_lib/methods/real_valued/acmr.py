@@ -305,9 +305,10 @@ class ACMR(NeuralDualEncoder):
             images: (n, d_i) image features. texts: (m, d_t) text features.
         """
         discriminator: Any = self.model_.discriminator
+        device = next(self.model_.parameters()).device
         with torch.inference_mode():
-            image = discriminator(torch.from_numpy(self.encode_image(images))).argmax(1)  # (n,), 0: "an image"
-            text = discriminator(torch.from_numpy(self.encode_text(texts))).argmax(1)  # (m,)
+            image = discriminator(torch.from_numpy(self.encode_image(images)).to(device)).argmax(1)  # (n,), 0: an image
+            text = discriminator(torch.from_numpy(self.encode_text(texts)).to(device)).argmax(1)  # (m,)
         return float((image == 0).float().mean() + (text == 1).float().mean()) / 2
 
     def watch(self, validation: PairedFeatures) -> dict[str, float]:
