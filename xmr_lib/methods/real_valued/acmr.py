@@ -274,7 +274,7 @@ class ACMR(NeuralDualEncoder):
             return {}
         course = {"image_hidden": (128, 100), "text_hidden": (128, 100), "standardise": True, "ranking": "cosine"}
         course |= {"alpha": 0.3, "margin": 4.0, "lam": 3.0, "strength": 2.0, "batch_size": 128, "lr": 3e-3}
-        return course | ({"epochs": 2, "patience": None} if profile == "smoke" else {"epochs": 12, "patience": 3})
+        return course | ({"epochs": 1, "patience": None} if profile == "smoke" else {"epochs": 12, "patience": 3})
 
     def build(self, d_image: int, d_text: int, n_classes: int) -> ACMRNetwork:
         """A network with fresh weights for features of these sizes."""

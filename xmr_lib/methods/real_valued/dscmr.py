@@ -168,7 +168,7 @@ class DSCMR(NeuralDualEncoder):
         if profile == "paper":
             return {}
         course = {"hidden": 512, "d_common": 128, "alpha": 1.0, "lr": 2e-3, "patience": 8}
-        return course | {"epochs": 3 if profile == "smoke" else 20}
+        return course | {"epochs": 2 if profile == "smoke" else 20}
 
     def build(self, d_image: int, d_text: int, n_classes: int) -> DSCMRNetwork:
         """A network with fresh weights for features of these sizes."""
