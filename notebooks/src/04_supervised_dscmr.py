@@ -491,8 +491,8 @@ for d in data:
     scm = SCM(9, C=10.0).fit(d.train)
     a, b = scm.encode_image(d.test.image), scm.encode_text(d.test.text)
     norms = np.linalg.norm(a, axis=1)[:, None] + np.linalg.norm(b, axis=1)
-    true.append(evaluate_similarity(cosine_similarity(a, b), d.test).value("MAP"))
-    port.append(evaluate_similarity(a @ b.T / norms, d.test).value("MAP"))
+    true.append(evaluate_similarity(cosine_similarity(a, b), d.test, metrics=["MAP"]).value("MAP"))
+    port.append(evaluate_similarity(a @ b.T / norms, d.test, metrics=["MAP"]).value("MAP"))
 line("cosine", true)
 line("divided by the sum of the norms", port)
 
@@ -531,7 +531,7 @@ for size in (10_000, 100):
     draw = np.random.default_rng(SEED).permutation(data[0].test.n_images)[:size]
     some = [d.test.subset(draw[draw < d.test.n_images]) for d in data]
     wrong = [short.clone(seed=s).fit(d.train, t) for s, d, t in zip(seeds, data, some, strict=True)]
-    honest = [evaluate(m, t).value("MAP") for m, t in zip(good, some, strict=True)]
+    honest = [evaluate(m, t, metrics=["MAP"]).value("MAP") for m, t in zip(good, some, strict=True)]
     leaked = [max(m.history_.validation) for m in wrong]
     line(f"{some[0].n_images} test pairs, epoch by validation", honest)
     line("  MISTAKE: epoch by test", leaked)
@@ -561,7 +561,7 @@ def games(**changes):
     runs = [acmr.clone(seed=s, **changes).fit(d.train) for s, d in zip(seeds, data, strict=True)]
     pairs = [(m, d.test) for m, d in zip(runs, data, strict=True)]
     accuracy = [m.discriminator_accuracy(test.image, test.text) for m, test in pairs]
-    return [evaluate(m, test).value("MAP") for m, test in pairs], accuracy
+    return [evaluate(m, test, metrics=["MAP"]).value("MAP") for m, test in pairs], accuracy
 
 
 reversed_gradient, inert = games(), games(adversary="inert")
@@ -625,15 +625,22 @@ def z_scored(x):
 def with_z_scored_queries(m, test):
     """MAP, mean of both directions, when only the query side is standardised."""
     a, b = m.encode_image(test.image), m.encode_text(test.text)
-    image_query = evaluate_similarity(cosine_similarity(z_scored(a), b), test).i2t["MAP"]
-    text_query = evaluate_similarity(cosine_similarity(a, z_scored(b)), test).t2i["MAP"]
+    image_query = evaluate_similarity(cosine_similarity(z_scored(a), b), test, metrics=["MAP"]).i2t[
+        "MAP"
+    ]
+    text_query = evaluate_similarity(cosine_similarity(a, z_scored(b)), test, metrics=["MAP"]).t2i[
+        "MAP"
+    ]
     return (image_query + text_query) / 2
 
 
 sm = [SM(C=0.01).fit(d.train) for d in data]
 for name, runs in {"SM": sm, "DSCMR": good}.items():
     pairs = [(m, d.test) for m, d in zip(runs, data, strict=True)]
-    line(f"{name}, queries as they come", [evaluate(m, t).value("MAP") for m, t in pairs])
+    line(
+        f"{name}, queries as they come",
+        [evaluate(m, t, metrics=["MAP"]).value("MAP") for m, t in pairs],
+    )
     line(f"{name}, z-scored over the test set", [with_z_scored_queries(m, t) for m, t in pairs])
 
 # %% [markdown]
