@@ -32,7 +32,7 @@ LESSONS := $(call find_files,notebooks)
 OTHERS := $(call find_files,tests exercises benchmarks datasets docs .ci .binder .devcontainer .github) \
   Makefile $(wildcard *.md *.cff *.yml LICENSE)
 
-.PHONY: help course lab test notebooks exercises lint bench faults clean FORCE
+.PHONY: help course lab models test notebooks exercises lint bench faults clean FORCE
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -45,7 +45,9 @@ help:  ## this list
 	  '  $(BIN)/xmr grade FILE                      mark a solved exercise' \
 	  '  $(PY) benchmarks/metrics.py         metrics against a double loop and torchmetrics' \
 	  '  $(PY) benchmarks/cca.py             CCA against scikit-learn' \
-  '  $(PY) benchmarks/training.py        ACMR and DSCMR against plain training loops' \
+	  '  $(PY) benchmarks/training.py        ACMR and DSCMR against plain training loops' \
+	  '  $(PY) benchmarks/towers.py          CLIP against CLIPModel of transformers' \
+	  '  $(PY) benchmarks/clip_search.py     towers for CLIP at equal seconds of training' \
 	  '  $(PY) tests/run_all.py --list       the steps of make test, each runnable by name' \
 	  '' \
 	  'Settings: PYTHON=/path/to/python3.12  JOBS=4 (test processes)  LAB_ARGS="--no-browser"' \
@@ -56,6 +58,9 @@ course: $(STAMPS)/course  ## set up, execute every lesson, write build/course/in
 
 lab: $(STAMPS)/data  ## set up, then open JupyterLab on the lessons
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_ARGS)
+
+models: $(STAMPS)/models  ## train what lessons 06 and 07 load (about half an hour, once); course does it too
+	@echo 'The lessons now load these fits; where they are: xmr doctor'
 
 test: $(STAMPS)/test  ## set up, then run every check and every test
 	@echo 'All tests passed, and nothing has changed since. Run them again: rm $(STAMPS)/test'
@@ -129,7 +134,12 @@ $(STAMPS)/data: $(READY) $(STAMPS)/settings $(filter xmr_lib/data/% xmr_lib/enco
 	$(OFFLINE) $(BIN)/xmr data build scenes --protocol single_label
 	@touch $@
 
-$(STAMPS)/course: $(STAMPS)/data $(LIBRARY) $(LESSONS)
+# Fits are stored under what made them, so a second run trains only what changed.
+$(STAMPS)/models: $(STAMPS)/data $(LIBRARY) $(LESSONS)
+	$(OFFLINE) $(PY) -m xmr_lib.course.models
+	@touch $@
+
+$(STAMPS)/course: $(STAMPS)/data $(STAMPS)/models $(LIBRARY) $(LESSONS)
 	$(OFFLINE) $(PY) -m xmr_lib.course.run_course
 	@touch $@
 

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from _released import ReleasedACMR, ReleasedDSCMR, score_as_released, train_as_released
-from _timing import Demand, one_thread, verdict
+from _timing import Demand, cpu_seconds, one_thread, verdict
 
 from xmr_lib.data.base import PairedFeatures
 from xmr_lib.data.batches import PairBatches
@@ -127,13 +127,6 @@ def first_above(scores: list[float], target: float, stamps: list[float]) -> floa
     return stamps[reached[0] + 1] - stamps[0] if reached else None
 
 
-def seconds(function: Callable[[], Any]) -> float:
-    """CPU seconds of one call."""
-    start = process_time()
-    function()
-    return process_time() - start
-
-
 def loss_gap(network: Any, peer: Any, train: PairedFeatures, method: NeuralDualEncoder) -> float:
     """Relative difference of the summed loss on the first batch, with equal weights."""
     batch = next(iter(PairBatches(train, method.batch_size, classes=single_classes(train), shuffle=False)(0)))
@@ -157,11 +150,11 @@ def side_by_side(
     short = method.clone(epochs=task.epochs)
     for _ in range(repeats):
         peer = task.peer(network)
-        spent = seconds(lambda peer=peer: list(train_as_released(peer, train, short, task.epochs)))
+        spent = cpu_seconds(lambda peer=peer: list(train_as_released(peer, train, short, task.epochs)))
         theirs.epoch = min(theirs.epoch, spent / task.epochs)
-        ours.epoch = min(ours.epoch, seconds(lambda: short.fit(train)) / task.epochs)
-        theirs.validation = min(theirs.validation, seconds(lambda peer=peer: score_as_released(peer, validation)))
-        ours.validation = min(ours.validation, seconds(lambda: method._validation_map(validation)))
+        ours.epoch = min(ours.epoch, cpu_seconds(lambda: short.fit(train)) / task.epochs)
+        theirs.validation = min(theirs.validation, cpu_seconds(lambda peer=peer: score_as_released(peer, validation)))
+        ours.validation = min(ours.validation, cpu_seconds(lambda: method._validation_map(validation)))
     return ours, theirs, gap
 
 

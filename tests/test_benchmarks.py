@@ -24,7 +24,10 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize(("name", "judged", "shown"), [("metrics", 2, 4), ("cca", 1, 1), ("training", 6, 3)])
+@pytest.mark.parametrize(
+    ("name", "judged", "shown"),
+    [("metrics", 2, 4), ("cca", 1, 1), ("training", 6, 3), ("towers", 2, 2), ("clip_search", 1, 1)],
+)
 def test_quick_run_as_a_reader_starts_it(name: str, judged: int, shown: int, tmp_path: Path) -> None:
     if name == "metrics":
         pytest.importorskip("torchmetrics")
@@ -50,6 +53,9 @@ def test_quick_run_as_a_reader_starts_it(name: str, judged: int, shown: int, tmp
         ("cca", "ours", np.array([0.9, 0.8, 0.7, 0.6])),
         ("training", "loss_gap", 1e-4),
         ("training", "score_as_released", 0.9),
+        ("towers", "loss_gap", 1e-4),
+        ("clip_search", "guessing", 99.0),
+        ("towers", "way_gap", 1e-3),
     ],
 )
 def test_a_wrong_result_fails(
@@ -71,6 +77,28 @@ def test_slow_is_a_failure_only_when_judged(monkeypatch: pytest.MonkeyPatch) -> 
     assert timing.verdict([slow[True]]) == 1
     assert timing.verdict([slow[False]]) == 0
     assert timing.verdict([timing.Demand.faster("", slow=2.1, fast=0.1, least=20.0, judged=True)]) == 0
+
+
+def test_the_interval_of_a_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine repeats: from the second smallest to the second largest, which all have to be fast enough."""
+    monkeypatch.syspath_prepend(FOLDER)
+    timing = importlib.import_module("_timing")
+    ratios = [0.5, 1.1, 1.2, 1.2, 1.3, 1.4, 1.4, 1.5, 9.0]
+    assert timing.ratio_interval(ratios, [1.0] * 9) == (1.3, 1.1, 1.5)
+    assert timing.ratio_interval([3.0, 1.0], [1.0, 1.0]) == (2.0, 1.0, 3.0)
+    assert timing.Demand.surely_faster("", ratios, [1.0] * 9, least=1.0, judged=True).good
+    assert not timing.Demand.surely_faster("", ratios, [1.0] * 9, least=1.15, judged=True).good
+    turns = timing.interleaved({"a": lambda: None, "b": lambda: sum(range(10_000))}, repeats=3)
+    assert [len(times) for times in turns.values()] == [3, 3]
+    assert min(turns["b"]) > max(turns["a"])
+
+
+def test_the_way_on_a_gpu_runs_on_the_cpu_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    towers = load("towers", monkeypatch)
+    many = towers.random_task(towers.SMALL_IMAGE, towers.SMALL_TEXT, dim=8, batch=4, batches=3)
+    table = towers.on_device("cpu", many, many.first(1), size=64)
+    assert "cpu, bfloat16, batch 4" in table
+    assert table.count("%") == 2
 
 
 def test_one_thread_is_one_thread_and_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:

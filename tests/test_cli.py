@@ -17,6 +17,7 @@ from xmr_lib.course.grading import GradeReport, TaskScore
 from xmr_lib.data import PairedDataset, load_dataset
 from xmr_lib.environment import Check
 from xmr_lib.errors import MissingData
+from xmr_lib.methods.dual_tower import ALIGN, CLIP
 from xmr_lib.plots import picture_grid
 from xmr_lib.retriever import Hit
 
@@ -84,6 +85,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
         (["data", "build", "emoji", "--image", "nothing"], "no image encoder"),
         (["data", "build", "emoji", "--profile", "smoke"], "--profile is for scenes"),
         (["data", "build", "scenes", "--protocol", "one"], "multi_label, single_label"),
+        (["train", "clop"], "Did you mean 'clip'"),
+        (["train"], "METHOD"),
+        (["train", "clip", "wikipedai"], "Did you mean 'wikipedia'"),
+        (["train", "clip", "scenes", "--profile", "huge"], "no profile named"),
+        (["train", "clip", "scenes", "--profile", "smoke", "--device", "gpu"], "no device named"),
+        (["train", "clip", "--epochs", "0"], "greater than or equal to 1"),
+        (["train", "clip", "--out", __file__], "is a file"),
         (["run", "77"], "77"),
         (["run", "00", "--profile", "huge"], "no profile named"),
         (["grade", "no-such-file.ipynb"], "no file"),
@@ -139,7 +147,18 @@ def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["doctor"], ["data"], ["data", "list"], ["data", "show"], ["data", "build"], ["search"], ["run"], ["grade"]],
+    [
+        [],
+        ["doctor"],
+        ["data"],
+        ["data", "list"],
+        ["data", "show"],
+        ["data", "build"],
+        ["search"],
+        ["train"],
+        ["run"],
+        ["grade"],
+    ],
 )
 def test_every_command_has_help_worth_reading(arguments: list[str]) -> None:
     result = CliRunner().invoke(cli.app, [*arguments, "--help"], prog_name="xmr")
@@ -208,7 +227,7 @@ def test_data_list_names_all_data_sets(capsys: pytest.CaptureFixture[str]) -> No
     assert cli.main(["data", "list"]) == 0
     said = capsys.readouterr().out
     names = [line.split()[0] for line in said.splitlines()]
-    assert names == ["emoji", "scenes", "wikipedia", "pascal_sentence", "nus_wide", "coco"]
+    assert names == ["emoji", "scenes", "wikipedia", "pascal_sentence", "nus_wide", "coco", "flickr8k", "flickr30k"]
     assert "needs files" in said
 
 
@@ -259,6 +278,39 @@ def test_search_by_picture_and_save(fake: None, tmp_path: Path, capsys: pytest.C
     assert cli.main(["search", "--image", str(tmp_path / "query.png"), "--save", str(target)]) == 0
     assert "cherries" in capsys.readouterr().out
     assert target.exists()
+
+
+# ---- train
+
+
+def test_train_stores_a_method_and_goes_on_from_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = tmp_path / "clip", tmp_path / "align"
+    assert cli.main(["train", "clip", "scenes", "--profile", "smoke", "--seed", "3", "--out", str(first)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("CLIP: 300 images, 1,500 captions, epochs: 1, ")
+    assert "R@10" in said
+    assert "scenes/validation" in said
+    clip = CLIP.load(first)
+    assert clip.seed == 3
+    assert clip.history_.terms["contrastive"]
+    options = ["--lr", "1e-9", "--epochs", "1", "--batch-size", "150"]
+    start = ["--start", str(first), "--out", str(second)]
+    assert cli.main(["train", "ALIGN", "scenes", "--profile", "smoke", *start, *options]) == 0
+    align = ALIGN.load(second)
+    assert (align.lr, align.batch_size, align.image) == (1e-9, 150, clip.image)
+    words = [method.model_.state_dict()["text_tower.words.weight"] for method in (clip, align)]
+    np.testing.assert_allclose(*words, atol=1e-6)
+
+
+def test_train_reads_pictures_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("xmr_lib.data.load_dataset", lambda name: object())
+    assert cli.main(["train", "clip", "wikipedia"]) == 2
+    assert "wikipedia comes as features" in capsys.readouterr().err
+
+
+def test_train_says_where_a_checkpoint_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "clip", "scenes", "--profile", "smoke", "--start", str(tmp_path / "nowhere")]) == 1
+    assert "local model cache" in capsys.readouterr().err
 
 
 # ---- run and grade hand over to the course

@@ -13,6 +13,7 @@ from xmr_lib.errors import InvalidInput, UnknownName
 from xmr_lib.evaluation.compare import compare
 from xmr_lib.methods.base import Method
 from xmr_lib.methods.subspace import CM, SM
+from xmr_lib.players import History
 
 
 def splits(seed: int) -> Splits:
@@ -114,14 +115,33 @@ def test_other_metrics_come_along() -> None:
     assert found.rows("R@1")[0][1] != found.rows("MAP")[0][1]
 
 
+def test_the_first_metric_is_that_of_the_table() -> None:
+    found = compare({"SM": SM()}, splits, [0, 1], metrics=("R@1", "MAP"))
+    assert str(found).splitlines()[0] == "R@1 on toy/test"
+    assert found.rows() == found.rows("R@1")
+    assert found.measured() == found.measured("R@1") != found.measured("MAP")
+
+
+def test_another_way_to_fit() -> None:
+    def fit(method: Any, pairs: Splits, seed: int) -> Any:
+        fitted = method.clone(ridge=0.5).fit(pairs.train)
+        fitted.history_ = History(seconds=10.0 + seed)
+        return fitted
+
+    found = compare({"CM": CM(2)}, splits, [3, 4], fit=fit)
+    assert [method.ridge for method in found.fitted["CM"]] == [0.5, 0.5]
+    assert [report.seconds["fit"] for report in found.reports["CM"]] == [13.0, 14.0]  # those of the stored training
+
+
 def test_errors() -> None:
     for methods, seeds in (({}, [0]), ({"CM": CM(2)}, [])):
         with pytest.raises(InvalidInput, match="at least one method and one seed"):
             compare(methods, splits, seeds)
     with pytest.raises(InvalidInput, match="hold one twice"):
         compare({"CM": CM(2)}, splits, [0, 1, 0])
-    with pytest.raises(InvalidInput, match="'MAP' must be among the metrics"):
-        compare({"CM": CM(2)}, splits, [0], metrics=("R@1",))
+    for metrics in ((), "MAP"):
+        with pytest.raises(InvalidInput, match="must be a list with at least one name"):
+            compare({"CM": CM(2)}, splits, [0], metrics=metrics)
     with pytest.raises(UnknownName, match="no method in this comparison named 'DCCA'"):
         compare({"CM": CM(2)}, splits, [0]).values("DCCA")
     with pytest.raises(InvalidInput, match="This cannot be") as caught:

@@ -425,3 +425,41 @@ def test_figures_leave_no_trace_in_pyplot_and_keep_the_callers_style(pictures: l
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == before
     assert pixels(figure).std() > 0
+
+
+# ---- while a model learns
+
+
+def test_snapshots_frame_the_best_of_every_row_and_count_the_right_ones(pictures: list[Image.Image]) -> None:
+    before, after = np.array([[0.1, 0.9], [0.2, 0.8]]), np.eye(2)
+    figure = plots.similarity_snapshots({"before": before, "after": after}, pictures=pictures[:2])
+    panels = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in panels] == ["before\n1 of 2 rows right", "after\n2 of 2 rows right"]
+    frames = [[tuple(np.round(patch.get_xy(), 2)) for patch in axes.patches] for axes in panels]
+    assert frames == [[(0.55, -0.45), (0.55, 0.55)], [(-0.45, -0.45), (0.55, 0.55)]]
+    assert [t.get_text() for t in panels[0].texts] == ["0.10", "0.90", "0.20", "0.80"]
+    assert panels[0].images[0].get_clim() == (0.1, 0.9)
+    shared = plots.similarity_snapshots({"before": before, "after": after}, shared_scale=True)
+    assert [axes.images[0].get_clim() for axes in shared.axes if axes.images] == [(0.0, 1.0)] * 2
+    assert pixels(figure).std() > 0
+
+
+@pytest.mark.parametrize(
+    ("matrices", "words"),
+    [({}, "nothing to show"), ({"a": np.ones((2, 3))}, "must all be 2 x 2"), ({"a": [[np.nan]]}, "NaN")],
+)
+def test_snapshots_that_cannot_be_drawn(matrices: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        plots.similarity_snapshots(matrices)
+
+
+def test_answers_over_time(pictures: list[Image.Image]) -> None:
+    answers = {"before": ["a", "b"], "epoch 3": ["c", "d"]}
+    figure = plots.answers_over_time(pictures[0], answers, {"before": [False, False], "epoch 3": [True, False]})
+    found = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert found == ["before", "a", "✗", "b", "✗", "epoch 3", "c", "✓", "d", "✗"]
+    assert pixels(figure).std() > 0
+    with pytest.raises(InvalidInput, match="same moments"):
+        plots.answers_over_time(pictures[0], answers, {"before": [False, False]})
+    with pytest.raises(InvalidInput, match="same number"):
+        plots.answers_over_time(pictures[0], answers, {"before": [False, False], "epoch 3": [True]})

@@ -1,7 +1,8 @@
-"""Where things live and how large a run is: three environment variables, read in one place.
+"""Where things live and how large a run is: four environment variables, read in one place.
 
 ``XMR_PROFILE``    smoke | course | paper (default course)
 ``XMR_CACHE_DIR``  features and generated data (default: the user's cache folder)
+``XMR_FITS``       train | load (default train): what to do about a fit that is not stored yet
 ``XMR_DATA_DIR``   benchmark data sets in their official layout, ``<XMR_DATA_DIR>/<name>/...``
 """
 
@@ -24,6 +25,17 @@ def profile(name: str | None = None) -> str:
         UnknownName: The name is not one of ``smoke``, ``course``, ``paper``.
     """
     return check_choice(name or os.environ.get("XMR_PROFILE") or "course", PROFILES, "profile")
+
+
+def fits() -> str:
+    """``"train"``: train what is not stored and store it; ``"load"``: say that it is missing. From ``XMR_FITS``.
+
+    Raises:
+        UnknownName: Another value.
+    """
+    return check_choice(
+        os.environ.get("XMR_FITS") or "train", ("train", "load"), "way to treat missing fits (XMR_FITS)"
+    )
 
 
 def cache_dir() -> Path:

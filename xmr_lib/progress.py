@@ -11,7 +11,8 @@ def progress(items: Iterable[Any] | None = None, **options: Any) -> Any:
     """A bar of tqdm, for a notebook or a terminal, that appears after two seconds and goes when the work is done.
 
     It is silent when the environment variable ``TQDM_DISABLE`` is set, as it is while notebooks are executed for
-    storage (tqdm alone obeys that variable in a terminal, but not in a notebook).
+    storage (tqdm alone obeys that variable in a terminal, but not in a notebook), and in all of several processes but
+    the first.
 
     Args:
         items: What to go through, or None for a bar that is moved by hand (then pass ``total``).
@@ -23,5 +24,5 @@ def progress(items: Iterable[Any] | None = None, **options: Any) -> Any:
     """
     from tqdm.auto import tqdm
 
-    disable = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+    disable = os.environ.get("TQDM_DISABLE", "0") not in ("", "0") or os.environ.get("RANK", "0") != "0"
     return tqdm(items, **{"delay": 2, "leave": False, "disable": disable, **options})

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from xmr_lib.data import load_dataset
-from xmr_lib.data.coco import load, load_captions
+from xmr_lib.data.coco import caption_ids, load, load_captions
 from xmr_lib.errors import InvalidInput, MissingData, UnknownName
 
 REAL = Path(os.environ.get("XMR_DATA_DIR", "")) / "coco"
@@ -67,7 +67,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write_karpathy(folder: Path) -> None:
+def write_karpathy(folder: Path, sentence: str = "karpathy {j} of {i}") -> None:
     splits = dict(zip(range(10, 22), ["train", "restval", "train", "val", "test"] + ["train"] * 7, strict=True))
     images = [
         {
@@ -75,7 +75,7 @@ def write_karpathy(folder: Path) -> None:
             "split": split,
             "filepath": "train2014",
             "filename": f"COCO_train2014_{i:012d}.jpg",
-            "sentences": [{"raw": f"karpathy {j} of {i}", "tokens": []} for j in range(6)],
+            "sentences": [{"raw": sentence.format(i=i, j=j), "tokens": []} for j in range(6)],
         }
         for i, split in splits.items()
     ]
@@ -147,6 +147,41 @@ def test_karpathy_file_gives_splits_and_captions(folder: Path) -> None:
     assert list(data.split("test").captions) == [f"karpathy {j} of 14" for j in range(5)]
     (folder / "dataset_coco.json").rename(folder / "annotations" / "dataset_coco.json")
     assert list(load().split("test").captions) == list(data.split("test").captions)
+
+
+def test_karpathy_test_images_keep_the_order_of_his_file(folder: Path) -> None:
+    """The folds of COCO 1K are blocks of that order."""
+    write_karpathy(folder)
+    path = folder / "dataset_coco.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for entry in content["images"]:
+        entry["split"] = "test"
+    content["images"].reverse()
+    write(path, content)
+    test = load().split("test")
+    assert test.metadata["image_id"].tolist() == [*range(21, 12, -1), 11, 10]
+    numbers = caption_ids(test)  # captions keep the order of the files, ids follow them
+    for number, image in zip(numbers, test.metadata["image_id"][test.caption_image], strict=True):
+        assert number == -1  # his made-up sentences are no COCO captions
+        assert image in range(10, 22)
+
+
+def test_caption_ids_are_those_of_the_file(folder: Path) -> None:
+    data = load()
+    for part in (data, data.subset([5, 2])):  # image 5 comes first, but captions keep their order
+        for number, caption in zip(caption_ids(part), part.captions, strict=True):
+            assert number == 1000 - 10 * int(caption.split()[-1].rstrip(".")) + int(caption.split()[1])
+
+
+def test_caption_ids_survive_karpathy_order(folder: Path) -> None:
+    write_karpathy(folder, sentence="caption {j} of {i}.")
+    for entry in (content := json.loads((folder / "dataset_coco.json").read_text(encoding="utf-8")))["images"]:
+        entry["sentences"].reverse()
+    write(folder / "dataset_coco.json", content)
+    data = load()
+    for number, caption in zip(caption_ids(data), data.captions, strict=True):
+        j, i = int(caption.split()[1]), int(caption.split()[-1].rstrip("."))
+        assert number == (-1 if j == 5 and i != 11 else 1000 - 10 * i + j)  # only image 11 has a sixth caption
 
 
 def test_karpathy_splits_without_images_are_left_out(folder: Path) -> None:
@@ -271,3 +306,4 @@ def test_real_captions_without_pictures() -> None:
     data = load_captions("val")
     assert (data.n_images, data.n_captions) == (5000, 25000)
     assert load_captions("val", captions_per_image=9).n_captions == 25014
+    assert len(set(caption_ids(data).tolist())) == 25000

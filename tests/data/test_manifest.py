@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from xmr_lib.data.flickr_files import FLICKR8K, FLICKR30K
 from xmr_lib.data.manifest import get, read_manifest
 from xmr_lib.data.pascal_sentence import FILES as PASCAL_FILES
 from xmr_lib.data.wikipedia import FILES
@@ -35,6 +36,9 @@ def test_the_committed_manifest() -> None:
     assert {file.name for file in manifest["pascal_sentence"].files} == set(PASCAL_FILES)
     assert {"ImageList/Imagelist.txt", "NUS_WID_Tags/AllTags1k.txt"} <= {f.name for f in manifest["nus_wide"].files}
     assert any(file.unpack for file in manifest["coco"].files)
+    for release in (FLICKR8K, FLICKR30K):
+        files = {file.name for file in manifest[release.name].files}
+        assert {release.tokens, release.karpathy, release.pictures[0], *release.lists.values()} <= files
     for source in manifest.values():
         assert source.page
         assert source.licence
@@ -73,7 +77,7 @@ def test_files_without_an_address_name_the_page(tmp_path: Path) -> None:
 
 
 def test_wrong_names_and_files_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="coco, nus_wide, pascal_sentence, wikipedia"):
+    with pytest.raises(UnknownName, match="coco, flickr30k, flickr8k, nus_wide, pascal_sentence, wikipedia"):
         get("cocoa", tmp_path)
     with pytest.raises(MissingData, match="clone of the course"):
         read_manifest(tmp_path / "absent.toml")

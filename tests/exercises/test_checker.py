@@ -469,7 +469,8 @@ def test_cases_are_deterministic_and_valid(task_id: str) -> None:
     for a, b in zip(task.cases(), task.cases(), strict=True):
         assert a.text == b.text
         assert all(
-            close(x, y) if isinstance(x, np.ndarray) else x == y for x, y in zip(a.arguments, b.arguments, strict=True)
+            close(x, y) if isinstance(x, (np.ndarray, tuple)) else x == y
+            for x, y in zip(a.arguments, b.arguments, strict=True)
         )
     assert 1 <= task.difficulty <= 5
     assert task.signature.startswith(f"{task.function}(")

@@ -139,6 +139,56 @@ def pairs_and_form(rng: np.random.Generator) -> tuple[Any, ...]:
     return common, raw, items, partners, str(rng.choice(["paper", "released"]))
 
 
+def set_cosines_and_alpha(rng: np.random.Generator) -> tuple[Any, ...]:
+    return torch.from_numpy(rng.uniform(-1, 1, size=(2, 3, 4))), float(rng.uniform(1.0, 50.0))
+
+
+def slot_scores_and_mask(rng: np.random.Generator) -> tuple[Any, ...]:
+    return torch.from_numpy(3 * rng.normal(size=(2, 4, 6))), torch.from_numpy(rng.random((2, 1, 6)) < 0.7)
+
+
+def slot_shares(rng: np.random.Generator) -> tuple[Any, ...]:
+    return (torch.from_numpy(rng.random((2, 4, 6))),)
+
+
+def found_words_mask(rng: np.random.Generator) -> tuple[Any, ...]:
+    found, words = (torch.from_numpy(rng.normal(size=(3, 5, 4))) for _ in range(2))
+    return found, words, torch.from_numpy(rng.random((3, 5)) < 0.6)
+
+
+def queries_and_queue(rng: np.random.Generator) -> tuple[Any, ...]:
+    query, own, queue = (torch.from_numpy(rng.normal(size=(rows, 3))) for rows in (4, 4, 6))
+    return query, own, queue, torch.from_numpy(rng.random((4, 6)) < 0.7), float(rng.uniform(1.0, 20.0))
+
+
+def two_tables_of_logits(rng: np.random.Generator) -> tuple[Any, ...]:
+    out = rng.random((4, 6)) < 0.3
+    out[:, 0] = False
+    return tuple(torch.from_numpy(np.where(out, -np.inf, 3 * rng.normal(size=(4, 6)))) for _ in range(2))
+
+
+def ranking_arguments(rng: np.random.Generator) -> tuple[Any, ...]:
+    better, worse = (torch.from_numpy(rng.uniform(-1, 1, size=(3, 4))) for _ in range(2))
+    counts, scale = torch.from_numpy(rng.random((3, 4)) < 0.6), torch.tensor(float(rng.uniform(1.0, 50.0)))
+    return better, worse, counts, scale, float(rng.uniform(0.0, 0.3)), bool(rng.random() < 0.5)
+
+
+def instances(rng: np.random.Generator) -> tuple[Any, ...]:
+    return torch.from_numpy(rng.integers(0, 4, size=5)), torch.from_numpy(rng.integers(0, 4, size=9))
+
+
+def logits_and_positives(rng: np.random.Generator) -> tuple[Any, ...]:
+    """Every row and every column has a right partner, some have several."""
+    rows, columns = rng.permutation(5), np.concatenate([rng.permutation(5), rng.integers(0, 5, size=4)])
+    positive = torch.from_numpy(rows[:, None] == columns[None, :])
+    return torch.from_numpy(10 * rng.normal(size=(5, 9))), positive, float(rng.choice([0.0, 0.1]))
+
+
+def tokens_and_mask(rng: np.random.Generator) -> tuple[Any, ...]:
+    mask = torch.from_numpy(rng.random((4, 6)) < 0.6) if rng.random() < 0.8 else None  # a row may have no token
+    return torch.from_numpy(rng.normal(size=(4, 6, 3))), mask
+
+
 PARITY = [
     Row("01", "average_precision", "xmr_lib.metrics:average_precision", ranking),
     Row("01", "relevance_from_captions", "xmr_lib.metrics:relevance_from_captions", captions),
@@ -168,6 +218,17 @@ PARITY = [
     Row("05", "graph_convolution", "xmr_lib.nn.graph:graph_convolution", adjacency_features_weight),
     Row("05", "inter_modal_loss", "xmr_lib.methods.real_valued.cm_gans:inter_modal_loss", three_logits),
     Row("05", "wrong_pairs", "xmr_lib.methods.real_valued.cm_gans:wrong_pairs", pairs_and_form),
+    Row("06", "same_instance", "xmr_lib.nn.contrastive:same_instance", instances),
+    Row("06", "pair_losses", "xmr_lib.nn.contrastive:pair_losses", logits_and_positives),
+    Row("06", "symmetric_info_nce", "xmr_lib.nn.contrastive:symmetric_info_nce", logits_and_positives),
+    Row("06", "masked_mean", "xmr_lib.nn.transformer:masked_mean", tokens_and_mask),
+    Row("07", "smooth_chamfer", "xmr_lib.nn.set_similarity:smooth_chamfer", set_cosines_and_alpha),
+    Row("07", "slot_shares", "xmr_lib.nn.slots:slot_shares", slot_scores_and_mask),
+    Row("07", "slot_weights", "xmr_lib.nn.slots:slot_weights", slot_shares),
+    Row("07", "alignment_score", "xmr_lib.nn.token_alignment:alignment_score", found_words_mask),
+    Row("07", "key_logits", "xmr_lib.nn.momentum:key_logits", queries_and_queue),
+    Row("07", "symmetric_kl", "xmr_lib.nn.momentum:symmetric_kl", two_tables_of_logits),
+    Row("07", "ranking_loss", "xmr_lib.nn.entity_losses:ranking_loss", ranking_arguments),
 ]
 
 HEARTS = [(source, name) for source in LESSONS for name in heart_names(source)]

@@ -1,4 +1,4 @@
-"""The command line ``xmr``: look at this computer, at the data, search, run a lesson, grade an exercise.
+"""The command line ``xmr``: look at this computer, at the data, search, train, run a lesson, grade an exercise.
 
 Exit status: 0 all well, 1 something on this computer is missing or broken, 2 the command was used wrongly. A mistake
 gives one line on stderr, never a traceback. Heavy imports happen inside the commands, so that ``--help`` is quick.
@@ -16,6 +16,7 @@ import typer
 
 from xmr_lib.cli.common import SavePng, examples, save_figure
 from xmr_lib.cli.data import data_app
+from xmr_lib.cli.train import EPILOG, train
 from xmr_lib.errors import InvalidInput, UnknownName, XmrError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ app = typer.Typer(
         "xmr doctor                          is everything here?",
         'xmr search "red fruit"              type a query, see what is found',
         "xmr data list                       the data sets",
+        "xmr train clip scenes               train a dual tower, in one process or in several",
         "xmr run 02                          execute lesson 02 into build/course",
         "xmr grade 02_subspace_cca.ipynb     grade a finished exercise",
     ),
@@ -39,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(data_app, name="data")
+app.command(epilog=EPILOG)(train)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
-COMMANDS = ("doctor", "data", "list", "show", "build", "search", "run", "grade")
+COMMANDS = ("doctor", "data", "list", "show", "build", "search", "train", "run", "grade")
 
 
 def _complain(message: object, status: int) -> int:

@@ -173,11 +173,14 @@ class PairedFeatures(_Paired):
 
 
 class Splits(NamedTuple):
-    """What one run needs: pairs to train on, pairs to choose with, pairs to measure once."""
+    """What one run needs: pairs to train on, pairs to choose with, pairs to measure once.
 
-    train: PairedFeatures
-    validation: PairedFeatures
-    test: PairedFeatures
+    All three are :class:`PairedFeatures`, or all three :class:`PairedDataset`.
+    """
+
+    train: Any
+    validation: Any
+    test: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +242,7 @@ class PairedDataset(_Paired):
         """The given images (indices or a bool mask) with their captions; splits are dropped."""
         keep = selection(images, self.n_images)
         captions, caption_image, instances = subset_pairing(keep, self.caption_image, self.instances)
-        pictures = self.images.take(keep) if isinstance(self.images, LazyImages) else [self.images[i] for i in keep]
+        pictures = self.images.take(keep) if hasattr(self.images, "take") else [self.images[i] for i in keep]
         return replace(
             self,
             name=self.name if name is None else name,

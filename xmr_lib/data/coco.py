@@ -31,7 +31,9 @@ from xmr_lib.data.coco_files import (
     read_captions,
     read_instances,
     read_karpathy,
+    take_captions,
 )
+from xmr_lib.data.cuts import draw_rows, named_cut, random_cut
 from xmr_lib.errors import MissingData, check_choice, check_positive
 from xmr_lib.progress import progress
 
@@ -47,7 +49,8 @@ def load(
 ) -> PairedDataset:
     """Read the official files below ``XMR_DATA_DIR/coco``.
 
-    With Karpathy's file the splits are his (train = his train + restval) and so are the captions. Without it the
+    With Karpathy's file the splits are his (train = his train + restval), in the order of his file (the folds of "COCO
+    1K" are blocks of that order), and so are the captions. Without it the
     images present are cut 80 / 10 / 10 with ``seed``; such numbers compare with no paper.
 
     Args:
@@ -64,10 +67,11 @@ def load(
 
     Returns:
         Images by part and order of the file, labels (n, 80) multi-hot with columns by category id. Metadata per
-        image: "image_id", "file", "license" (the number in the file), and with labels "boxes" (k, 4) float32 as
-        x, y, width, height in pixels, "box_class" (k,) column numbers, "box_crowd" (k,) bool. Metadata of the data
-        set: "supercategory", a dict from class name to super-category. White space in captions (some hold line breaks)
-        is made single spaces.
+        image: "image_id", "file", "license" (the number in the file), "picture_size" (width, height as in the file),
+        "caption_id" (the annotation ids of its captions, see :func:`caption_ids`), and with labels "boxes" (k, 4)
+        float32 as x, y, width, height in pixels, "box_class" (k,) column numbers, "box_crowd" (k,) bool. Metadata of
+        the data set: "supercategory", a dict from class name to super-category. White space in captions (some hold line
+        breaks) is made single spaces.
 
     Raises:
         MissingData: Nothing usable is there; the message tells where it comes from and where it goes.
@@ -95,11 +99,13 @@ def load(
     karpathy = read_karpathy(folder)
     if karpathy is not None:
         for picture in pictures:
-            picture.captions = karpathy.get(picture.image_id, ("", picture.captions))[1]
-    if limit is not None and check_positive(limit, "limit") < len(pictures):
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(pictures))[:limit])
-        pictures = [pictures[i] for i in chosen]
-    splits = _random_cut(len(pictures), seed) if karpathy is None else _named_cut(pictures, karpathy)
+            if picture.image_id in karpathy:
+                take_captions(picture, karpathy[picture.image_id].captions)
+    pictures = [pictures[i] for i in draw_rows(len(pictures), limit, seed)]
+    if karpathy is None:
+        splits = random_cut(len(pictures), seed)
+    else:
+        splits = named_cut({number: image.split for number, image in karpathy.items()}, [p.image_id for p in pictures])
     return _build(folder, pictures, categories, splits, captions_per_image, f"{year}-{'+'.join(used)}")
 
 
@@ -118,24 +124,16 @@ def load_captions(part: str = "val", year: str = "2017", captions_per_image: int
     return load(year, (part,), captions_per_image, missing="keep", labels=False)
 
 
+def caption_ids(data: PairedDataset) -> IntArray:
+    """(m,) the official annotation id of every caption of a COCO data set or of a part of it; -1 where unknown."""
+    ids = np.empty(data.n_captions, dtype=np.int64)
+    ids[np.argsort(data.caption_image, kind="stable")] = [i for image in data.metadata["caption_id"] for i in image]
+    return ids
+
+
 def _present(folder: Path, name: str, missing: str) -> bool:
     captions = folder / "annotations" / f"captions_{name}.json"
     return captions.is_file() and (missing == "keep" or (folder / name).is_dir())
-
-
-def _random_cut(n: int, seed: int) -> dict[str, IntArray]:
-    """80 / 10 / 10 by image."""
-    order = np.random.default_rng([seed, 1]).permutation(n)
-    first, second = round(0.8 * n), round(0.9 * n)
-    parts = {"train": order[:first], "validation": order[first:second], "test": order[second:]}
-    return {name: np.sort(rows) for name, rows in parts.items()}
-
-
-def _named_cut(pictures: list[Picture], karpathy: dict[int, tuple[str, list[str]]]) -> dict[str, IntArray]:
-    """Karpathy's splits of the images that are here; a split of which no image is here is left out."""
-    names = [karpathy.get(picture.image_id, ("", []))[0] for picture in pictures]
-    rows = {split: np.flatnonzero([name == split for name in names]) for split in ("train", "validation", "test")}
-    return {split: index for split, index in rows.items() if len(index)}
 
 
 def _build(
@@ -155,6 +153,8 @@ def _build(
         "image_id": np.array([picture.image_id for picture in pictures], dtype=np.int64),
         "file": files,
         "license": np.array([picture.licence for picture in pictures], dtype=np.int64),
+        "picture_size": np.array([picture.size for picture in pictures], dtype=np.int64).reshape(-1, 2),
+        "caption_id": [tuple(picture.caption_ids[:captions_per_image]) for picture in pictures],
     }
     labels = None
     if categories:

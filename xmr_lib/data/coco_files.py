@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from xmr_lib.data.official_files import read_picture
+from xmr_lib.data.karpathy import KarpathyImage, read_karpathy_file
+from xmr_lib.data.official_files import one_line, plain_name, read_json, read_picture
 from xmr_lib.errors import InvalidInput, MissingData
 
 KARPATHY = "dataset_coco.json"
@@ -25,14 +25,17 @@ WHERE = (
 class Picture:
     """What the official files say about one image.
 
-    Boxes are (x, y, width, height) in pixels; ``box_classes`` are category ids as in the file.
+    Boxes are (x, y, width, height) in pixels; ``box_classes`` are category ids as in the file; ``caption_ids`` are the
+    annotation ids of the captions; ``size`` is width and height in pixels, zeros where the file does not tell.
     """
 
     image_id: int
     folder: str
     file_name: str
     licence: int
+    size: tuple[int, int] = (0, 0)
     captions: list[str] = field(default_factory=list)
+    caption_ids: list[int] = field(default_factory=list)
     boxes: list[list[float]] = field(default_factory=list)
     box_classes: list[int] = field(default_factory=list)
     crowd: list[bool] = field(default_factory=list)
@@ -49,11 +52,18 @@ def read_captions(folder: Path, part: str) -> dict[int, Picture]:
     content = _read_json(path, folder, ("images", "annotations"))
     try:
         pictures = {
-            int(row["id"]): Picture(int(row["id"]), part, _bare(row["file_name"]), int(row.get("license", 0)))
+            int(row["id"]): Picture(
+                int(row["id"]),
+                part,
+                plain_name(row["file_name"]),
+                int(row.get("license", 0)),
+                (int(row.get("width", 0)), int(row.get("height", 0))),
+            )
             for row in content["images"]
         }
         for row in content["annotations"]:
-            pictures[int(row["image_id"])].captions.append(" ".join(str(row["caption"]).split()))
+            pictures[int(row["image_id"])].captions.append(one_line(row["caption"]))
+            pictures[int(row["image_id"])].caption_ids.append(int(row["id"]))
     except (KeyError, TypeError, ValueError) as error:
         raise _not_coco(path, error) from error
     return pictures
@@ -89,28 +99,23 @@ def read_instances(folder: Path, part: str, pictures: dict[int, Picture]) -> dic
     return categories
 
 
-def read_karpathy(folder: Path) -> dict[int, tuple[str, list[str]]] | None:
-    """Image id -> (split, captions) of ``dataset_coco.json``, or None when the file is not there.
+def read_karpathy(folder: Path) -> dict[int, KarpathyImage] | None:
+    """Image id -> split and captions of ``dataset_coco.json``, or None when the file is not there.
 
-    The split "restval" counts as training: 82,783 + 30,504 = 113,287 images. The file speaks of the 2014 folders, but
-    image ids are the same in 2014 and 2017, so it serves both.
+    The file speaks of the 2014 folders, but image ids are the same in 2014 and 2017, so it serves both.
     """
     places = (folder / KARPATHY, folder / "annotations" / KARPATHY)
     path = next((place for place in places if place.is_file()), None)
-    if path is None:
-        return None
-    content = _read_json(path, folder, ("images",))
-    names = {"train": "train", "restval": "train", "val": "validation", "test": "test"}
-    try:
-        return {
-            int(row["cocoid"]): (
-                names[row["split"]],
-                [" ".join(str(sentence["raw"]).split()) for sentence in row["sentences"]],
-            )
-            for row in content["images"]
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise _not_coco(path, error) from error
+    return None if path is None else read_karpathy_file(path, "cocoid")
+
+
+def take_captions(picture: Picture, captions: list[str]) -> None:
+    """Give a picture Karpathy's captions. They are the official ones in his order; any other gets id -1."""
+    ids: dict[str, list[int]] = {}
+    for caption, number in zip(picture.captions, picture.caption_ids, strict=True):
+        ids.setdefault(caption, []).append(number)
+    picture.captions = captions
+    picture.caption_ids = [ids[caption].pop(0) if ids.get(caption) else -1 for caption in captions]
 
 
 def open_picture(folder: Path, name: str) -> Image.Image:
@@ -125,29 +130,12 @@ def open_picture(folder: Path, name: str) -> Image.Image:
 
 def _read_json(path: Path, folder: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     """One JSON file as a dict that has ``keys``. Outlines are dropped while reading: they are most of the memory."""
-    try:
-        with path.open(encoding="utf-8") as stream:
-            content = json.load(stream, object_hook=_without_outlines)
-    except FileNotFoundError:
-        raise MissingData(f"COCO needs {path}, which is not here. {WHERE.format(folder=folder)}") from None
-    except ValueError as error:
-        raise InvalidInput(f"{path} is not complete JSON; it is damaged. Unpack it from its archive again.") from error
-    absent = [key for key in keys if not isinstance(content, dict) or key not in content]
-    if absent:
-        raise InvalidInput(f"{path} does not hold {', '.join(absent)}; use the official COCO file of that name.")
-    return dict(content)
+    return read_json(path, keys, f"COCO needs it. {WHERE.format(folder=folder)}", _without_outlines)
 
 
 def _without_outlines(entry: dict[str, Any]) -> dict[str, Any]:
     entry.pop("segmentation", None)
     return entry
-
-
-def _bare(file_name: str) -> str:
-    """A file name that is only a name; a path in it could lead out of the picture folder."""
-    if Path(file_name).name != file_name or "\\" in file_name:
-        raise ValueError(f"{file_name!r} is not a plain file name")
-    return file_name
 
 
 def _not_coco(path: Path, error: Exception) -> InvalidInput:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,8 @@ def read_picture(path: Path, where: str) -> Image.Image:
         ) from error
 
 
-def read_lines(path: Path, remedy: str) -> list[str]:
-    """The lines of a text file, stripped; bytes that are no UTF-8 are read as Latin-1 (file names of old archives).
+def read_text(path: Path, remedy: str) -> str:
+    """A text file; bytes that are no UTF-8 are read as Latin-1 (file names of old archives).
 
     Raises:
         MissingData: The file is not here.
@@ -70,7 +71,59 @@ def read_lines(path: Path, remedy: str) -> list[str]:
     except FileNotFoundError:
         raise MissingData(f"{path} is not here. {remedy}") from None
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    return [line.strip() for line in text.splitlines()]
+        return content.decode("latin-1")
+
+
+def read_lines(path: Path, remedy: str) -> list[str]:
+    """The lines of a text file (see :func:`read_text`), stripped.
+
+    Raises:
+        MissingData: The file is not here.
+    """
+    return [line.strip() for line in read_text(path, remedy).splitlines()]
+
+
+def read_json(
+    path: Path, keys: Sequence[str], remedy: str, hook: Callable[[dict[str, Any]], Any] | None = None
+) -> dict[str, Any]:
+    """A JSON file that holds a table with ``keys``.
+
+    Args:
+        path: The file.
+        keys: What must be in it.
+        remedy: What to do when the file is absent, as a sentence.
+        hook: Applied to every table while reading, for example to drop what is large and not needed.
+
+    Raises:
+        MissingData: The file is not here.
+        InvalidInput: It is not complete JSON, or lacks a key.
+    """
+    try:
+        with path.open(encoding="utf-8") as stream:
+            content = json.load(stream, object_hook=hook)
+    except FileNotFoundError:
+        raise MissingData(f"{path} is not here. {remedy}") from None
+    except ValueError as error:
+        raise InvalidInput(f"{path} is not complete JSON; it is damaged. Unpack it from its archive again.") from error
+    absent = [key for key in keys if not isinstance(content, dict) or key not in content]
+    if absent:
+        raise InvalidInput(f"{path} does not hold {', '.join(absent)}; use the official file of that name.")
+    return dict(content)
+
+
+def plain_name(file_name: str) -> str:
+    """A file name that is only a name; a path in it could lead out of the picture folder.
+
+    Raises:
+        ValueError: It holds a path.
+    """
+    if Path(file_name).name != file_name or "\\" in file_name:
+        raise ValueError(f"{file_name!r} is not a plain file name")
+    return file_name
+
+
+def one_line(caption: Any) -> str:
+    """A caption with all white space made single spaces; some official captions hold line breaks."""
+    return " ".join(str(caption).split())

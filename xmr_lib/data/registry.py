@@ -18,6 +18,7 @@ class Entry:
     module: str
     summary: str
     offline: bool  # True: complete after installation. False: reads official files below XMR_DATA_DIR.
+    loader: str = "load"  # the function of the module
 
 
 REGISTRY: dict[str, Entry] = {
@@ -29,6 +30,8 @@ REGISTRY: dict[str, Entry] = {
     ),
     "nus_wide": Entry("xmr_lib.data.nus_wide", "10,000 photographs with tags, 10 classes, one each; features", False),
     "coco": Entry("xmr_lib.data.coco", "photographs with five captions and 80 object classes", False),
+    "flickr8k": Entry("xmr_lib.data.flickr", "8,091 photographs with five captions", False, "load_flickr8k"),
+    "flickr30k": Entry("xmr_lib.data.flickr", "31,783 photographs with five captions", False, "load_flickr30k"),
 }
 
 
@@ -38,7 +41,9 @@ def dataset_names() -> list[str]:
 
 
 @overload
-def load_dataset(name: Literal["emoji", "scenes", "coco"], **options: Any) -> PairedDataset: ...
+def load_dataset(
+    name: Literal["emoji", "scenes", "coco", "flickr8k", "flickr30k"], **options: Any
+) -> PairedDataset: ...
 @overload
 def load_dataset(name: Literal["wikipedia"], **options: Any) -> FeatureDataset: ...
 @overload
@@ -50,7 +55,8 @@ def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset:
 
     Args:
         name: One of :func:`dataset_names`.
-        options: Passed to the loader (see ``load`` in ``xmr_lib/data/<name>.py``), for example ``seed=1``.
+        options: Passed to the loader (see ``load`` in ``xmr_lib/data/<name>.py``, for ``flickr8k`` and ``flickr30k``
+            in ``flickr.py``), for example ``seed=1``.
 
     Returns:
         A :class:`PairedDataset`; ``wikipedia``, and ``pascal_sentence`` and ``nus_wide`` without
@@ -62,4 +68,4 @@ def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset:
         MissingData: The official files are not below ``XMR_DATA_DIR``; the message tells how to get them.
     """
     entry = REGISTRY[check_choice(name, REGISTRY, "data set")]
-    return import_module(entry.module).load(**options)
+    return getattr(import_module(entry.module), entry.loader)(**options)

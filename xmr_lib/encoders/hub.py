@@ -12,15 +12,17 @@ from xmr_lib.errors import MissingData
 T = TypeVar("T")
 
 
-def load_from_hub(name: str, load: Callable[[], T]) -> T:
-    """Call ``load``; turn the many ways a download can fail into one :class:`MissingData`."""
+OFFLINE = "use an encoder that works offline: efficientnet-lite0 for pictures, minilm, bow or lda for text"
+
+
+def load_from_hub(name: str, load: Callable[[], T], instead: str = OFFLINE) -> T:
+    """Call ``load``; turn the many ways a download can fail into one :class:`MissingData`, which says what to do."""
     try:
         return load()
     except (OSError, URLError, ValueError) as error:
         raise MissingData(
             f"The model {name!r} is neither in the local model cache nor could it be downloaded "
-            f"({type(error).__name__}). Check its name and your connection (and unset HF_HUB_OFFLINE), or use an "
-            "encoder that works offline: efficientnet-lite0 for pictures, minilm, bow or lda for text."
+            f"({type(error).__name__}). Check its name and your connection (and unset HF_HUB_OFFLINE), or {instead}."
         ) from error
 
 

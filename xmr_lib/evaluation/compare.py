@@ -21,6 +21,8 @@ from xmr_lib.evaluation.report import DIRECTIONS, Report, Summary, mean_and_devi
 from xmr_lib.evaluation.tables import html_table, text_table
 from xmr_lib.progress import progress
 
+Fit = Callable[[Any, Splits, int], Any]
+
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
@@ -29,30 +31,32 @@ class Comparison:
     Attributes:
         data: What was measured, for titles.
         seeds: As given.
+        metric: What the table shows.
         fitted: Name -> one fitted method per seed.
         reports: Name -> one :class:`Report` per seed; ``seconds["fit"]`` is the time of ``fit``.
     """
 
     data: str
     seeds: tuple[int, ...]
+    metric: str
     fitted: Mapping[str, Sequence[Any]]
     reports: Mapping[str, Sequence[Report]]
 
-    def values(self, name: str, metric: str = "MAP", direction: str = "mean") -> np.ndarray:
-        """(seeds,) one number per seed."""
+    def values(self, name: str, metric: str | None = None, direction: str = "mean") -> np.ndarray:
+        """(seeds,) one number per seed. Default metric: that of the table."""
         check_choice(name, self.reports, "method in this comparison")
-        return np.array([report.value(metric, direction) for report in self.reports[name]])
+        return np.array([report.value(metric or self.metric, direction) for report in self.reports[name]])
 
     def summary(self, name: str) -> Summary:
         """Mean and standard deviation over the seeds (at least two)."""
         check_choice(name, self.reports, "method in this comparison")
         return mean_and_deviation(self.reports[name])
 
-    def measured(self, metric: str = "MAP") -> dict[str, dict[str, float]]:
+    def measured(self, metric: str | None = None) -> dict[str, dict[str, float]]:
         """Name -> direction -> mean over the seeds: what ``published.paper_table`` takes."""
         return {n: {d: float(self.values(n, metric, d).mean()) for d in ("i2t", "t2i")} for n in self.reports}
 
-    def rows(self, metric: str = "MAP") -> list[list[str]]:
+    def rows(self, metric: str | None = None) -> list[list[str]]:
         """One row per method: name, i2t, t2i, mean (mean ± deviation, percent), seconds of one fit."""
         lines = []
         for name, reports in self.reports.items():
@@ -65,11 +69,11 @@ class Comparison:
 
     def _table(self) -> tuple[list[str], list[list[str]], str, list[str]]:
         some = next(iter(self.reports.values()))  # every method met the same test pairs
-        guess = [f"{100 * np.mean([report.chance[d]['MAP'] for report in some]):.1f}" for d in ("i2t", "t2i")]
+        guess = [f"{100 * np.mean([report.chance[d][self.metric] for report in some]):.1f}" for d in ("i2t", "t2i")]
         chance = ["chance", *guess, "", ""]
         runs = ", ".join(map(str, self.seeds))
         notes = [f"Percent; mean ± standard deviation over seeds {runs}. s: seconds of one fit."]
-        return ["", *DIRECTIONS, "s"], [*self.rows(), chance], f"MAP on {self.data}", notes
+        return ["", *DIRECTIONS, "s"], [*self.rows(), chance], f"{self.metric} on {self.data}", notes
 
     def __str__(self) -> str:
         return text_table(*self._table())
@@ -87,6 +91,7 @@ def compare(
     *,
     metrics: Sequence[str] = ("MAP",),
     jobs: int = 1,
+    fit: Fit | None = None,
 ) -> Comparison:
     """Fit every method once per seed and measure it on the test pairs of that seed.
 
@@ -95,31 +100,34 @@ def compare(
         splits: Seed -> training, validation and test pairs, for example
             ``lambda seed: supervised_splits("wikipedia", seed)``. Methods choose on validation, never on test.
         seeds: One run each.
-        metrics: As in :func:`evaluate`; ``"MAP"`` must be among them for the table.
+        metrics: As in :func:`evaluate`; the table shows the first.
+        fit: ``fit(method, pairs, seed) -> fitted method``, for example :func:`xmr_lib.methods.stored.stored_fit`, which
+            loads what was trained before. Default: ``method.fit(pairs.train, pairs.validation)``. With several jobs it
+            must be a function of a module.
         jobs: How many fits run side by side, each in a process of its own with one thread. They compete for memory, so
             that one fit takes somewhat longer than alone. With more than one, a script must call this below
             ``if __name__ == "__main__":``.
 
     Raises:
-        InvalidInput: No methods, no seeds, a seed twice, or metrics without MAP.
+        InvalidInput: No methods, no seeds, a seed twice, or no metric.
     """
     if not methods or not len(seeds):
         raise InvalidInput("Give at least one method and one seed, for example {'CCA': CCA()} and seeds=[0, 1, 2].")
     if len(set(seeds)) < len(seeds):
         raise InvalidInput(f"The seeds {list(seeds)} hold one twice, which would make the deviation too small.")
-    if "MAP" not in metrics:
-        raise InvalidInput(f"'MAP' must be among the metrics, since the table shows it; they are {list(metrics)}.")
+    if isinstance(metrics, str) or not metrics:
+        raise InvalidInput(f"metrics must be a list with at least one name, such as ['R@1'], but it is {metrics!r}.")
     check_positive(jobs, "jobs")
     fitted: dict[str, list[Any]] = {name: [] for name in methods}
     reports: dict[str, list[Report]] = {name: [] for name in methods}
     pairs = {seed: splits(seed) for seed in seeds}
-    tasks = [(name, method, pairs[seed], seed, metrics) for seed in seeds for name, method in methods.items()]
+    tasks = [(name, method, pairs[seed], seed, metrics, fit) for seed in seeds for name, method in methods.items()]
     with progress(total=len(tasks), desc="fits") as bar:
         for name, copy, report in _all(tasks, jobs):
             fitted[name].append(copy)
             reports[name].append(report)
             bar.update()
-    return Comparison(pairs[seeds[-1]].test.name, tuple(seeds), fitted, reports)
+    return Comparison(pairs[seeds[-1]].test.name, tuple(seeds), metrics[0], fitted, reports)
 
 
 def _all(tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, Any, Report]]:
@@ -150,15 +158,18 @@ def _prepare_worker() -> None:
     threadpool_limits(1)
 
 
-def _one(name: str, method: Any, pairs: Splits, seed: int, metrics: Sequence[str]) -> tuple[str, Any, Report]:
-    """Fit a copy of one method and measure it."""
+def _one(
+    name: str, method: Any, pairs: Splits, seed: int, metrics: Sequence[str], fit: Fit | None
+) -> tuple[str, Any, Report]:
+    """Fit a copy of one method and measure it. A loaded fit counts the seconds of its training."""
     copy = method.clone(seed=seed) if "seed" in method.get_params() else method.clone()
     start = perf_counter()
     try:
-        copy.fit(pairs.train, pairs.validation)
+        copy = copy.fit(pairs.train, pairs.validation) if fit is None else fit(copy, pairs, seed)
     except Exception as error:
         error.add_note(f"This happened in compare(): {name!r}, seed {seed}.")
         raise
-    seconds = perf_counter() - start
+    history = None if fit is None else getattr(copy, "history_", None)
+    seconds = perf_counter() - start if history is None else history.seconds
     report = evaluate(copy, pairs.test, name=name, metrics=metrics)
     return name, copy, replace(report, seconds={**report.seconds, "fit": seconds})

@@ -31,7 +31,8 @@ def evaluate(
     """Let a fitted method score all pairs of a data set and measure both directions.
 
     Args:
-        method: Anything with ``similarity(images, texts) -> (n, m)``.
+        method: Anything with ``similarity(images, texts) -> (n, m)``; where it has ``rankings(images, texts)`` too (see
+            :class:`xmr_lib.methods.base.Method`), both directions are measured on these.
         data: :class:`PairedFeatures` (the method gets the two matrices) or :class:`PairedDataset` (it gets the pictures
             and the sentences). Use a validation split to choose, the test split once.
         name: What tables call the method. Default: ``method.name``, else its class.
@@ -53,10 +54,13 @@ def evaluate(
         )
     images, texts = _inputs(data)
     start = perf_counter()
-    similarity = method.similarity(images, texts)
+    if callable(getattr(method, "rankings", None)):
+        similarity, t2i = method.rankings(images, texts)
+    else:
+        similarity, t2i = method.similarity(images, texts), None
     seconds = perf_counter() - start
     called = name or str(getattr(method, "name", type(method).__name__))
-    return evaluate_similarity(similarity, data, name=called, ks=ks, metrics=metrics, seconds=seconds)
+    return evaluate_similarity(similarity, data, name=called, ks=ks, metrics=metrics, seconds=seconds, t2i=t2i)
 
 
 def evaluate_similarity(
@@ -67,11 +71,13 @@ def evaluate_similarity(
     ks: Sequence[int] = (1, 5, 10),
     metrics: Sequence[str] | None = None,
     seconds: float = 0.0,
+    t2i: Any = None,
 ) -> Report:
     """Measure a ready similarity matrix.
 
     Args:
         similarity: (n, m) images against captions, larger = more alike.
+        t2i: (m, n) what text queries are ranked by. Default: the transpose of ``similarity``.
         data: Where the pairing and the labels come from.
         name, ks, metrics: As in :func:`evaluate`.
         seconds: How long the similarity took, for the report.
@@ -87,10 +93,13 @@ def evaluate_similarity(
         missing = ", ".join(each.name for each in chosen if each.needs_labels)
         raise InvalidInput(f"{missing} need labels, but {data.name or 'this data set'} has none. Measure R@K and MedR.")
     i2t = Direction(similarity, data.instances[:, None] == data.caption_instances[None, :], _shared(data))
+    if t2i is not None:
+        t2i = check_same_shape(check_similarity(t2i), (data.n_captions, data.n_images), "t2i")
+    turned = i2t.transposed(t2i)
     values: dict[str, dict[str, Score]] = {}
     chance: dict[str, dict[str, float]] = {}
     with progress(total=2 * len(chosen), desc=f"metrics of {name}") as bar:
-        for key, direction in (("i2t", i2t), ("t2i", i2t.transposed())):
+        for key, direction in (("i2t", i2t), ("t2i", turned)):
             at_random, stands_for = direction.at_random()
             values[key], chance[key] = {}, {}
             for each in chosen:

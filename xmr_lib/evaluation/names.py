@@ -58,12 +58,11 @@ class Direction:
             raise InvalidInput("These data have no labels, so only R@K, MedR and MeanR can be measured.")
         return self.shared > 0
 
-    def transposed(self) -> Direction:
-        """The other direction: queries become the database."""
-        turned = (
-            None if x is None else np.ascontiguousarray(x.T) for x in (self.similarity, self.partner, self.shared)
-        )
-        return Direction(*turned)  # type: ignore[arg-type]
+    def transposed(self, similarity: NDArray[Any] | None = None) -> Direction:
+        """The other direction: queries become the database. ``similarity``: (n, q), where it is not the transposed."""
+        turned = [None if x is None else np.ascontiguousarray(x.T) for x in (self.partner, self.shared)]
+        scores = self.similarity.T if similarity is None else similarity
+        return Direction(np.ascontiguousarray(scores), *turned)  # type: ignore[arg-type]
 
     def at_random(self) -> tuple[Direction, NDArray[np.int64]]:
         """The same task for a model that cannot tell items apart, and the row that stands for each query.

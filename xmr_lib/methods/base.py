@@ -18,7 +18,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from xmr_lib.data.base import PairedFeatures
 from xmr_lib.errors import InvalidInput
 
 Matrix = NDArray[np.floating[Any]]
@@ -33,13 +32,22 @@ class Method:
 
     parts: ClassVar[Mapping[str, type[Method]]] = {}
 
-    def fit(self, train: PairedFeatures, validation: PairedFeatures | None = None) -> Self:
+    def fit(self, train: Any, validation: Any = None) -> Self:
         """Learn from the pairs of ``train``; ``validation`` may be used to choose, never ``test``."""
         raise NotImplementedError
 
     def similarity(self, images: Any, texts: Any) -> Matrix:
         """(n, m) scores of every image against every text, larger = more alike."""
         raise NotImplementedError
+
+    def rankings(self, images: Any, texts: Any) -> tuple[Matrix, Matrix]:
+        """Scores for image queries (n, m) and for text queries (m, n): what :func:`xmr_lib.evaluation.evaluate` ranks.
+
+        Default: :meth:`similarity` and its transpose. A method that ranks again among the best candidates of each query
+        has no single matrix for both directions: a pair may be a candidate for its image and none for its text.
+        """
+        similarity = np.asarray(self.similarity(images, texts))
+        return similarity, similarity.T
 
     @classmethod
     def preset(cls, profile: str) -> dict[str, Any]:

@@ -4,14 +4,18 @@ The figures stay readable at 80 dpi and for colour-blind readers (Okabe-Ito colo
 alone: right and wrong results also differ by a tick or cross and by the border, lines also differ by dash and marker.
 """
 
+from xmr_lib.plots.attention import attention_maps, weight_matrices
 from xmr_lib.plots.charts import bars, curve, pr_curve
 from xmr_lib.plots.field_map import field_map
 from xmr_lib.plots.grids import picture_grid, retrieval_grid, show_retrieval
 from xmr_lib.plots.maps import embedding_map, similarity_heatmap
+from xmr_lib.plots.snapshots import answers_over_time, similarity_snapshots
 from xmr_lib.plots.style import COLOURS, use_style
 
 __all__ = [
     "COLOURS",
+    "answers_over_time",
+    "attention_maps",
     "bars",
     "curve",
     "embedding_map",
@@ -21,5 +25,7 @@ __all__ = [
     "retrieval_grid",
     "show_retrieval",
     "similarity_heatmap",
+    "similarity_snapshots",
     "use_style",
+    "weight_matrices",
 ]
