@@ -121,7 +121,7 @@ class DivE(TowerMethod):
 
     @classmethod
     def preset(cls, profile: str) -> dict[str, Any]:
-        """``course``: short vectors on the towers of a trained CLIP, which stay as they are, ``fit(train, start=clip)``.
+        """``course``: sets of short vectors on the frozen towers of a trained CLIP, ``fit(train, start=clip)``.
 
         ``smoke``: one epoch of small towers from scratch.
         """

@@ -15,11 +15,10 @@ Retrieval ranks by CLIP's cosine, then orders the ``rerank`` best candidates of 
 
 What differs here. AdamW with warm-up and cosine instead of LAMB with steps. Several captions of an image are right
 pairs of CLIP's loss, as in ``clip.py``; the blocks see ``aligned`` of them. The blocks begin as a look-up in CLIP's
-common space, else they learn nothing in the minutes of the course. The ``course`` towers stay as CLIP left them, so
-that the first stage is CLIP and the second stage's gain is that of the blocks. The paper's words come from BERT, which
-has read the sentence; those of the course's bag of words have not, unless ``reading`` puts a small transformer over
-them. ``zeroed_logits`` brings back what the released code does: it multiplies the logits of the other captions of an
-image by 0 instead of leaving them out, so that each stays in the softmax as a wrong partner of weight exp(0) = 1.
+common space, else they learn nothing in the minutes of the course. The paper's words come from BERT, which has read the
+sentence; those of the course's bag of words have not, unless ``reading`` puts a small transformer over them.
+``zeroed_logits`` brings back what the released code does: it multiplies the logits of the other captions of an image by
+0 instead of leaving them out, so that each stays in the softmax as a wrong partner of weight exp(0) = 1.
 """
 
 from __future__ import annotations
@@ -99,8 +98,7 @@ class TEAM(TowerMethod):
         batch_size: Images per step; the paper's 240 are those of one process.
         captions: Captions per image and step.
         lr, weight_decay: Of AdamW.
-        image_rate, text_rate: Factors on the learning rate of what CLIP has on that side, tower and projection; 0
-            leaves it as it is.
+        image_rate, text_rate: Factors on the learning rate of what CLIP has on that side: tower and projection.
         warm_up: Share of the training in which the learning rate rises.
         seed: First weights, order of the images, choice of the captions, wrong partners, dropout.
     """
@@ -143,7 +141,7 @@ class TEAM(TowerMethod):
 
     @classmethod
     def preset(cls, profile: str) -> dict[str, Any]:
-        """``course``: the blocks alone, on the trained CLIP of the course; ``smoke``: one epoch from scratch."""
+        """``course``: two minutes on from the trained CLIP of the course; ``smoke``: one epoch from scratch."""
         if profile == "course":
             towers = {"image": COURSE_IMAGE, "text": COURSE_TEXT, "dim": 128}
             aligning = {"width": 64, "heads": 1, "blocks": 2, "align_dim": 128, "dropout": 0.0, "rerank": 8}
@@ -161,21 +159,16 @@ class TEAM(TowerMethod):
         return TeamNetwork(self.image, self.text, vocabulary, length, self.dim, self.temperature, **own)
 
     def prepare(self, network: TeamNetwork, train: PairedDataset, pixels: Tensor, tokens: Tensor) -> None:
-        """The blocks begin in the common space of the CLIP that the fit starts from; sides without a rate freeze."""
+        """The blocks begin in the common space of the CLIP that the fit starts from."""
         with seeded(self.seed):
             network.begin_in_the_common_space()
-        network.freeze(*(side for side, rate in self._rates.items() if rate == 0))
-
-    @property
-    def _rates(self) -> dict[str, float]:
-        return {"image": self.image_rate, "text": self.text_rate}
 
     def players(self, network: Any) -> dict[str, Player]:
         """One AdamW; what CLIP has already, on either side, may learn more slowly than the blocks."""
+        rates = {"image": self.image_rate, "text": self.text_rate}
         groups: dict[tuple[float, bool], list[Tensor]] = {}
         for name, weight in network.named_parameters():
-            if weight.requires_grad:
-                groups.setdefault((self._rates.get(name.split("_")[0], 1.0), weight.ndim > 1), []).append(weight)
+            groups.setdefault((rates.get(name.split("_")[0], 1.0), weight.ndim > 1), []).append(weight)
         settings = [
             {"params": weights, "lr": self.lr * rate, "weight_decay": self.weight_decay if decays else 0.0}
             for (rate, decays), weights in groups.items()

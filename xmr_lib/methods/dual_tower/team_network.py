@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -58,20 +56,6 @@ class TeamNetwork(TwoTowers):
         self.alignment = TokenAlignment(width, heads, blocks, align_dim, ratio, dropout)
         self.alignment_scale = Temperature(align_temperature)
         self.length, self.layerwise, self.aligned, self.zeroed_logits = length, layerwise, aligned, zeroed_logits
-        self._frozen: list[nn.Module] = []
-
-    def freeze(self, *sides: str) -> None:
-        """Tower and projection of a side (``"image"``, ``"text"``) learn nothing; batch norms keep what they know."""
-        self._frozen = [module for name, module in self.named_children() if name.split("_")[0] in sides]
-        for module in self._frozen:
-            module.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> Self:
-        """As of ``nn.Module``, but what is frozen stays in evaluation mode."""
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
 
     @torch.no_grad()
     def begin_in_the_common_space(self) -> None:
