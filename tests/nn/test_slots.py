@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from xmr_lib.errors import InvalidInput
-from xmr_lib.nn.slots import SlotAttention, slot_shares, slot_weights
+from xmr_lib.nn.slots import SlotAttention, sine_places, slot_shares, slot_weights
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -74,6 +76,17 @@ def test_the_order_of_the_tokens_does_not_matter_and_that_of_the_slots_goes_thro
     torch.testing.assert_close(other(TOKENS), module(TOKENS)[:, [2, 0, 1]], atol=1e-6, rtol=0)
 
 
+def test_places() -> None:
+    """With places the order of the tokens counts; the vectors of two places differ, and of far ones too."""
+    places = sine_places(40, 6)
+    assert places.shape == (40, 6)
+    assert torch.cdist(places, places).add(torch.eye(40)).min() > 0.1
+    assert (sine_places(3, 5)[:, 4] == 0).all()
+    torch.manual_seed(0)
+    module, order = SlotAttention(6, 8, heads=2, head_width=4, places=True), torch.tensor([3, 1, 4, 0, 2])
+    assert (module(TOKENS[:, order]) - module(TOKENS)).abs().max() > 1e-3
+
+
 def test_slots_compete() -> None:
     """In ordinary attention a slot's weights do not depend on the other slots; here they do."""
     module = attention()
@@ -114,7 +127,7 @@ def test_finite_differences() -> None:
 
 
 @pytest.mark.parametrize("change", [{"slots": 0}, {"iterations": 0}, {"heads": 0}, {"head_width": 0}])
-def test_numbers_that_make_no_slots(change: dict[str, int]) -> None:
+def test_numbers_that_make_no_slots(change: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="at least 1"):
         SlotAttention(width=6, dim=8, **change)
 

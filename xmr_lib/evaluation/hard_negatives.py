@@ -104,7 +104,7 @@ class ContrastResult:
 
 
 def contrast_accuracy(
-    method: Any, dataset: PairedDataset, seed: int = 0, *, name: str | None = None, tolerance: float = 1e-5
+    method: Any, dataset: PairedDataset, seed: int = 0, *, name: str | None = None, tolerance: float = 1e-6
 ) -> ContrastResult:
     """Ask the method about every contrast of every scene.
 

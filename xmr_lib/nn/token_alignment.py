@@ -16,9 +16,9 @@ A word scores high where it has found itself. With projections P_r, P_t that all
 R depends on the words only through the queries of the attention, which mixes values of V: a word that the image does
 not show has nothing to copy from.
 
-With the usual random weights the scores stay at chance for hundreds of steps. These blocks begin as a look-up instead:
-the attention to the image is the identity, so that a word copies the patches that resemble it, and P_r = P_t. That
-helps where words and patches come from one space, such as the common space of a trained CLIP.
+With the usual random weights the scores stay near chance for hundreds of steps. These blocks begin as a look-up: the
+attention to the image is the identity, so that a word copies the patches that resemble it, and P_r = P_t. That helps
+where words and patches come from one space, such as the common space of a trained CLIP.
 """
 
 from __future__ import annotations

@@ -22,14 +22,13 @@ cosine: a model of one vector with the same towers and the same loss.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from xmr_lib.data.base import PairedDataset
-from xmr_lib.errors import InvalidInput
 from xmr_lib.methods.base import Matrix
 from xmr_lib.methods.dual_tower.clip import TEXT_BASE, VIT_B_32
 from xmr_lib.methods.dual_tower.dive_network import SetTowers
@@ -68,8 +67,7 @@ class DivE(TowerMethod):
             hardest.
         temperature: tau at the start, for ``loss="contrastive"``.
         mmd, diversity: Weights of these terms; 0 leaves one out.
-        tower_rate, slot_rate: Factors on the learning rate of the towers, and of slots and projections. With a
-            ``tower_rate`` of 0 the towers stay those of ``start``.
+        tower_rate, slot_rate: Factors on the learning rate of the towers, and of slots and projections.
         epochs: Passes over the training images.
         batch_size: Images per step.
         captions: Captions per image and step; all of them are right.
@@ -121,14 +119,13 @@ class DivE(TowerMethod):
 
     @classmethod
     def preset(cls, profile: str) -> dict[str, Any]:
-        """``course``: sets of short vectors on the frozen towers of a trained CLIP, ``fit(train, start=clip)``.
+        """``course``: one epoch on ``scenes`` from the towers of a trained CLIP, ``fit(train, start=clip)``.
 
         ``smoke``: one epoch of small towers from scratch.
         """
         if profile == "course":
-            slots = {"iterations": 2, "heads": 4, "head_width": 16, "ratio": 1, "tower_rate": 0.0, "slot_rate": 1.0}
-            training = {**COURSE_TRAINING, "lr": 6e-3, "epochs": 2}
-            return {"image": COURSE_IMAGE, "text": COURSE_TEXT, "dim": 16, **slots, **training}
+            slots = {"iterations": 2, "heads": 4, "head_width": 16, "ratio": 1, "tower_rate": 0.15, "slot_rate": 1.0}
+            return {"image": COURSE_IMAGE, "text": COURSE_TEXT, "dim": 64, "epochs": 1, **slots, **COURSE_TRAINING}
         if profile == "smoke":
             slots = {"iterations": 2, "heads": 2, "head_width": 16, "ratio": 1, "slot_rate": 1.0}
             return {"image": SMOKE_IMAGE, "text": SMOKE_TEXT, "dim": 32, **slots, **SMOKE_TRAINING}
@@ -161,28 +158,7 @@ class DivE(TowerMethod):
             mean_share=self.mean_share,
             mmd=self.mmd,
             diversity=self.diversity,
-            frozen=self.tower_rate == 0,
         )
-
-    def fit(
-        self,
-        train: PairedDataset,
-        validation: PairedDataset | None = None,
-        *,
-        start: TowerMethod | None = None,
-        **options: Any,
-    ) -> Self:
-        """See :meth:`xmr_lib.methods.towers.TowerMethod.fit`.
-
-        Raises:
-            InvalidInput: ``tower_rate=0`` and no ``start``: the towers would stay random.
-        """
-        if self.tower_rate == 0 and start is None:
-            raise InvalidInput(
-                "With tower_rate=0 the towers stay as they are, so DivE must start from trained ones. Pass "
-                "fit(train, start=clip) with a fitted CLIP, or a tower_rate of 1."
-            )
-        return super().fit(train, validation, start=start, **options)
 
     def players(self, network: SetTowers) -> dict[str, Player]:
         """One AdamW; towers and slots have their own learning rates."""
@@ -190,8 +166,7 @@ class DivE(TowerMethod):
         groups: dict[tuple[bool, bool], list[Tensor]] = {}
         for name, weight in network.named_parameters():
             key = name.startswith(("image_tower.", "text_tower.")), weight.ndim > 1
-            if weight.requires_grad:
-                groups.setdefault(key, []).append(weight)
+            groups.setdefault(key, []).append(weight)
         entries = [
             {"params": weights, "lr": self.lr * rates[tower], "weight_decay": self.weight_decay * matrix}
             for (tower, matrix), weights in groups.items()

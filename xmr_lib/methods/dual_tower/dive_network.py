@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -39,7 +39,6 @@ class SetTowers(TwoTowers):
         slots: Arguments of :class:`xmr_lib.nn.slots.SlotAttention` but the two widths.
         kind, alpha: Of the similarity, see :mod:`xmr_lib.nn.set_similarity`.
         loss, margin, mean_share, mmd, diversity: See :class:`xmr_lib.methods.dual_tower.DivE`.
-        frozen: The towers stay as they are, their running statistics too.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class SetTowers(TwoTowers):
         mean_share: float,
         mmd: float,
         diversity: float,
-        frozen: bool = False,
     ) -> None:
         super().__init__(**towers)
         self.kind, self.alpha = check_choice(kind, KINDS, "similarity of sets"), alpha
@@ -63,17 +61,6 @@ class SetTowers(TwoTowers):
         self.image_slots = SlotAttention(self.image_tower.width, dim, **slots)
         self.text_slots = SlotAttention(self.text_tower.width, dim, places=True, **slots)
         self.image_norm, self.text_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.frozen = frozen
-        self.image_tower.requires_grad_(not frozen)
-        self.text_tower.requires_grad_(not frozen)
-
-    def train(self, mode: bool = True) -> Self:
-        """As in torch, but frozen towers stay in evaluation mode."""
-        super().train(mode)
-        if self.frozen:
-            self.image_tower.eval()
-            self.text_tower.eval()
-        return self
 
     def image_sets(self, pixels: Tensor) -> Sets:
         """(b, 3, h, w) uint8."""

@@ -15,7 +15,7 @@ Retrieval ranks by CLIP's cosine, then orders the ``rerank`` best candidates of 
 
 What differs here. AdamW with warm-up and cosine instead of LAMB with steps. Several captions of an image are right
 pairs of CLIP's loss, as in ``clip.py``; the blocks see ``aligned`` of them. The blocks begin as a look-up in CLIP's
-common space, else they learn nothing in the minutes of the course. The paper's words come from BERT, which has read the
+common space, else they hardly learn in the minutes of the course. The paper's words come from BERT, which has read the
 sentence; those of the course's bag of words have not, unless ``reading`` puts a small transformer over them.
 ``zeroed_logits`` brings back what the released code does: it multiplies the logits of the other captions of an image by
 0 instead of leaving them out, so that each stays in the softmax as a wrong partner of weight exp(0) = 1.
