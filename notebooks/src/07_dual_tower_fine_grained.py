@@ -283,9 +283,9 @@ gap("K = 4, d = 16", "K = 1, d = 16", sets)
 gap("K = 4", "K = 4, no diversity", sets)
 
 # %% [markdown]
-# On the same pairs and steps (not in the same time: see s) four vectors beat one, with 64 numbers and with 16. CLIP's one
-# vector of 128 beats them all on text queries: it has trained longer, and a long vector has room for all facts of a
-# picture, of which a dot product reads out the few that a caption names.
+# On the same pairs and steps (not in the same time: see s) four vectors beat one, with 64 numbers and with 16. CLIP's
+# one vector of 128 beats them all on text queries: it has trained longer, and a long vector has room for all facts of
+# a picture, of which a dot product reads out the few that a caption names.
 #
 # Do the vectors of a set differ? The *circular variance*, 1 minus the length of their mean, is 0 when all are the same.
 

@@ -40,15 +40,19 @@ def _relations(scene: Scene, rng: Rng) -> Iterator[Contrast]:
 
 
 def _binding(scene: Scene, rng: Rng) -> Iterator[Contrast]:
-    """The sizes of a small and a large object change places."""
+    """The sizes of a small and a large object change places; which of the two is named first is drawn."""
     small, large = ([obj for obj in scene.objects if obj.size == size] for size in ("small", "large"))
     if small and large:
         a, b = pick(rng, small), pick(rng, large)
         noun_a, noun_b = pick_noun(a, rng), pick_noun(b, rng)
         little, big = pick(rng, SIZE_WORDS["small"]), pick(rng, SIZE_WORDS["large"])
+        small_first = pick(rng, (True, False))
         true, false = (
-            f"{noun_phrase(noun_a, a.count, first)} and {noun_phrase(noun_b, b.count, second)}"
-            for first, second in ((little, big), (big, little))
+            " and ".join(both if small_first else both[::-1])
+            for both in (
+                (noun_phrase(noun_a, a.count, first), noun_phrase(noun_b, b.count, second))
+                for first, second in ((little, big), (big, little))
+            )
         )
         yield Contrast("binding", true, false)
 
