@@ -45,6 +45,7 @@ help:  ## this list
 	  '  $(BIN)/xmr grade FILE                      mark a solved exercise' \
 	  '  $(PY) benchmarks/metrics.py         metrics against a double loop and torchmetrics' \
 	  '  $(PY) benchmarks/cca.py             CCA against scikit-learn' \
+	  '  $(PY) benchmarks/hashing.py         Hamming search against FAISS and a matrix product' \
 	  '  $(PY) benchmarks/training.py        ACMR and DSCMR against plain training loops' \
 	  '  $(PY) benchmarks/towers.py          CLIP against CLIPModel of transformers' \
 	  '  $(PY) benchmarks/clip_search.py     towers for CLIP at equal seconds of training' \

@@ -32,6 +32,7 @@ def steps(jobs: int) -> dict[str, list[str]]:
     notebooks = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
     parallel = ["-n", str(jobs)]
     scenes = ["xmr_lib.cli", "data", "build", "scenes", "--protocol", "single_label"]
+    hashing = ["xmr_lib.cli", "data", "build", "scenes", "--hashing"]
     return {
         "style": ["ruff", "check", "."],
         "format": ["ruff", "format", "--check", "."],
@@ -47,6 +48,8 @@ def steps(jobs: int) -> dict[str, list[str]]:
         # Lessons run in course size in "unit" and in smoke size, the profile of these steps, in "nbval".
         "scenes": [*scenes, "--profile", "course"],
         "scenes-smoke": scenes,
+        "hashing": [*hashing, "--profile", "course"],
+        "hashing-smoke": hashing,
         "unit": ["pytest", *parallel],
         # One kernel per notebook needs --dist loadfile.
         "nbval": [

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "benchmarks"
+PEERS = {"metrics": "torchmetrics", "hashing": "faiss"}  # packages that not everybody has
 
 
 def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -26,11 +27,11 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.parametrize(
     ("name", "judged", "shown"),
-    [("metrics", 2, 4), ("cca", 1, 1), ("training", 6, 3), ("towers", 2, 2), ("clip_search", 1, 1)],
+    [("metrics", 2, 4), ("cca", 1, 1), ("training", 6, 3), ("towers", 2, 2), ("clip_search", 1, 1), ("hashing", 4, 4)],
 )
 def test_quick_run_as_a_reader_starts_it(name: str, judged: int, shown: int, tmp_path: Path) -> None:
-    if name == "metrics":
-        pytest.importorskip("torchmetrics")
+    if name in PEERS:
+        pytest.importorskip(PEERS[name])
     done = subprocess.run(
         [sys.executable, str(FOLDER / f"{name}.py"), "--quick"],
         cwd=tmp_path,
@@ -56,13 +57,15 @@ def test_quick_run_as_a_reader_starts_it(name: str, judged: int, shown: int, tmp
         ("towers", "loss_gap", 1e-4),
         ("clip_search", "guessing", 99.0),
         ("towers", "way_gap", 1e-3),
+        ("hashing", "product_search", np.zeros((60, 100))),
+        ("hashing", "our_map", 0.5),
     ],
 )
 def test_a_wrong_result_fails(
     name: str, row: str, wrong: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if name == "metrics":
-        pytest.importorskip("torchmetrics")
+    if name in PEERS:
+        pytest.importorskip(PEERS[name])
     benchmark = load(name, monkeypatch)
     monkeypatch.setattr(benchmark, row, lambda *arguments: wrong)
     assert benchmark.main(["--quick"]) == 1

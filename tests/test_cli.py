@@ -227,7 +227,10 @@ def test_data_list_names_all_data_sets(capsys: pytest.CaptureFixture[str]) -> No
     assert cli.main(["data", "list"]) == 0
     said = capsys.readouterr().out
     names = [line.split()[0] for line in said.splitlines()]
-    assert names == ["emoji", "scenes", "wikipedia", "pascal_sentence", "nus_wide", "coco", "flickr8k", "flickr30k"]
+    assert names == [
+        *("emoji", "scenes", "generated", "wikipedia", "pascal_sentence", "nus_wide", "mirflickr25k", "iapr_tc12"),
+        *("coco", "flickr8k", "flickr30k"),
+    ]
     assert "needs files" in said
 
 

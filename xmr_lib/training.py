@@ -29,7 +29,9 @@ from xmr_lib.players import History, Player
 from xmr_lib.processes import Batch, accelerator_for, agree, means, own_share, seeded, share_buffers
 from xmr_lib.progress import progress as progress_bar
 
-__all__ = ["Batch", "History", "Player", "accelerator_for", "train"]
+__all__ = ["Batch", "History", "Player", "Turns", "accelerator_for", "train"]
+
+Turns = Sequence[str] | Callable[[float], Sequence[str]]
 
 
 def train(
@@ -38,7 +40,8 @@ def train(
     players: Mapping[str, Player],
     *,
     epochs: int,
-    turns: Sequence[str] | None = None,
+    turns: Turns | None = None,
+    after_epoch: Callable[[float], None] | None = None,
     validate: Callable[[], float] | None = None,
     patience: int | None = None,
     watch: Callable[[], Mapping[str, float]] | None = None,
@@ -60,7 +63,11 @@ def train(
             the same batches, in every process.
         players: By name. ``{"all": Player(network.parameters(), lr=1e-3)}`` for an ordinary method.
         epochs: At most so many.
-        turns: Whose turn it is, in order, for every batch; a name may come several times. Default: each player once.
+        turns: Whose turn it is, in order, for every batch; a name may come several times. Or a function of the share of
+            the epoch that is done, 0..1, that gives the names for the next batch: alternating methods train one tower
+            in the first half of an epoch and the other in the second. Default: each player once.
+        after_epoch: Called with the progress, 0..1, after the last batch of every epoch: what is not learnt by gradient
+            changes here (binary codes in closed form, for example).
         validate: Score of the network as it is now, larger = better, computed on validation pairs. The weights of the
             best epoch are kept.
         patience: Stop after so many epochs without a better score. None: never.
@@ -81,10 +88,11 @@ def train(
     check_positive(epochs, "epochs")
     if patience is not None and validate is None:
         raise InvalidInput("patience needs a validation score. Pass validation pairs to fit, or patience=None.")
-    turns = tuple(turns or players)
-    for name in turns:
-        check_choice(name, players, "player")
-    loop = _Loop(network, players, turns, accelerator_for(device, precision), epochs, seed, description)
+    turn = turns if callable(turns) else (lambda _, order=tuple(turns or players): order)
+    for share in (0.0, 0.5, 1.0):
+        for name in turn(share):
+            check_choice(name, players, "player")
+    loop = _Loop(network, players, turn, accelerator_for(device, precision), epochs, seed, description)
     start = 0
     if checkpoint is not None:
         own = {"patience": patience, "validated": validate is not None, "precision": precision}
@@ -97,6 +105,9 @@ def train(
             began = perf_counter()
             with seeded(loop.seed_of(epoch), loop.accelerator.device):
                 loop.run_epoch(epoch, batches(epoch))
+                if after_epoch is not None:
+                    with torch.no_grad():
+                        after_epoch((epoch + 1) / epochs)
                 if validate is not None:
                     loop.keep_the_best(epoch, validate, patience)
                 if watch is not None:
@@ -117,7 +128,7 @@ class _Loop:
         self,
         network: nn.Module,
         players: Mapping[str, Player],
-        turns: Sequence[str],
+        turns: Callable[[float], Sequence[str]],
         accelerator: Accelerator,
         epochs: int,
         seed: int,
@@ -131,7 +142,7 @@ class _Loop:
             "training": description,
             "seed": seed,
             "epochs": epochs,
-            "turns": turns,
+            "turns": turns(0.0) if turns(0.0) == turns(1.0) else [turns(0.0), turns(0.5), turns(1.0)],
             "players": {name: player.settings() for name, player in players.items()},
         }
         self.model = accelerator.prepare(network)
@@ -161,7 +172,7 @@ class _Loop:
         for number, batch in enumerate(batches):
             done = (epoch + number / len(batches)) / self.epochs
             share, weight = own_share(batch, self.accelerator)
-            for name in self.turns:
+            for name in self.turns(number / len(batches)):
                 terms = self.model(share, name, done)
                 if weight != 1.0:
                     terms = {term: value * weight for term, value in terms.items()}

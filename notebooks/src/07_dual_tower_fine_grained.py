@@ -649,13 +649,14 @@ plots.bars(kinds, shown, ylabel="true caption preferred, %", decimals=0, chance=
 # TEAM sees better which objects are there, and worse which background: no single patch is "winter". Who did what to
 # whom (order, binding) stays at 50: a bag of words gives both captions the same vectors.*
 #
-# **Question.** DivE's sentence slots know the places of the words, so its binding is not 50. Is far below 50 worse than
-# knowing nothing?
+# **Question.** DivE's sentence slots know the places of the words, so its binding need not be 50. Does it know more
+# than guessing?
 #
 # <details><summary>Answer</summary>
 #
-# It is a wrong cue, not a lack of one. The true captions of this kind all name the small thing first, and a model that
-# likes one order lands on either side of 50, by seed.
+# No: the seeds lie on both sides of 50, a few points away. A model that *can* see the order of words need not use it,
+# and in-batch negatives hardly ever ask for it. Which thing the true caption names first is drawn at random here: were
+# it always the small one, a model that merely likes one order would look clever or blind, depending on its seed.
 #
 # </details>
 #

@@ -102,6 +102,16 @@ def test_a_caption_keeps_its_own_image_or_moves_to_one_of_the_same_instance() ->
     assert data.subset([1, 3]).n_captions == 0
 
 
+def test_pairs_in_one_order_stay_pairs_in_one_order() -> None:
+    """One caption per image, as hashing needs it: row i of both matrices is one item, in the order asked for."""
+    part = features(6).subset([4, 0, 5, 2])
+    assert part.image[:, 0].tolist() == part.text[:, 0].tolist() == [4, 0, 5, 2]
+    assert part.caption_image.tolist() == [0, 1, 2, 3]
+    crossed = features(3, caption_image=[0, 2, 1]).subset([2, 0])  # another order: captions keep theirs
+    assert crossed.text[:, 0].tolist() == [0, 1]
+    assert crossed.caption_image.tolist() == [1, 0]
+
+
 def test_subset_by_mask_equals_subset_by_index() -> None:
     data = features(4, [0, 0, 1, 3])
     mask, index = data.subset([True, False, False, True]), data.subset([0, 3])

@@ -54,6 +54,17 @@ def test_rows_are_pairs(captions: int) -> None:
     assert {batch["image"].dtype for batch in PairBatches(data, 16)(0)} == {torch.float32}
 
 
+def test_labels_go_with_their_images() -> None:
+    data, labels = pairs(23, 2), np.random.default_rng(0).random((23, 4)) < 0.5
+    for batch in PairBatches(data, 5, labels=labels)(1):
+        np.testing.assert_array_equal(batch["labels"], labels[batch["image_index"].numpy()])
+        assert batch["labels"].dtype == torch.float32
+        assert "classes" not in batch
+    both = next(PairBatches(data, 5, labels=labels, classes=np.arange(23))(0))
+    np.testing.assert_array_equal(both["classes"], both["image_index"])
+    assert "labels" not in next(PairBatches(data, 5)(0))
+
+
 def test_pictures_of_one_thing_share_its_captions() -> None:
     """Two drawings of one emoji and one name: both are trained with it."""
     data = PairedFeatures(np.eye(3), np.eye(2), caption_image=[0, 2], instances=[7, 7, 9])
@@ -94,6 +105,9 @@ def test_refusals() -> None:
         PairBatches(pairs(), 0)
     with pytest.raises(InvalidInput, match="classes must hold 11 numbers"):
         PairBatches(pairs(), 4, classes=np.zeros(5, dtype=int))
+    for labels in (np.zeros((10, 2)), np.zeros(11)):
+        with pytest.raises(InvalidInput, match="labels must have 11 rows"):
+            PairBatches(pairs(), 4, labels=labels)
 
 
 def test_one_caption_each_by_hand() -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from xmr_lib.data import load_dataset
-from xmr_lib.data.coco import caption_ids, load, load_captions
+from xmr_lib.data.coco import HASHING_SIZES, caption_ids, load, load_captions
 from xmr_lib.errors import InvalidInput, MissingData, UnknownName
 
 REAL = Path(os.environ.get("XMR_DATA_DIR", "")) / "coco"
@@ -283,6 +283,32 @@ def test_pictures_can_travel_to_another_process(folder: Path) -> None:
     assert pictures[0].size == (8, 8)
 
 
+def test_hashing_keeps_labelled_images_with_one_caption_each(folder: Path) -> None:
+    everything = load()
+    texts = dict(zip(caption_ids(everything).tolist(), everything.captions, strict=True))
+    places = set()
+    for seed in range(12):
+        data = load(protocol="hashing", sizes=(1, 1, 5), seed=seed)
+        assert data.metadata["image_id"].tolist() == [10, 21]  # the others show none of the classes
+        assert data.labels is not None
+        assert data.labels.any(axis=1).all()
+        assert data.captions == [texts[number] for number in caption_ids(data).tolist()]
+        assert [caption.split()[-1] for caption in data.captions] == ["10.", "21."]
+        places |= set(data.metadata["caption_place"].tolist())
+        assert {name: len(rows) for name, rows in data.splits.items()} == {"train": 1, "query": 1, "database": 1}
+    assert places == {0, 1, 2, 3, 4}
+
+
+def test_hashing_refusals(folder: Path) -> None:
+    assert HASHING_SIZES[:2] == (5_000, 10_000)
+    with pytest.raises(InvalidInput, match="There are 2 images with a label, but 5000 queries"):
+        load(protocol="hashing")
+    with pytest.raises(InvalidInput, match="read without them"):
+        load(protocol="hashing", labels=False)
+    with pytest.raises(UnknownName, match="captions, hashing"):
+        load(protocol="hash")
+
+
 @needs_real("train2017")
 def test_real_photographs() -> None:
     data = load_dataset("coco", parts=("train",))
@@ -307,3 +333,11 @@ def test_real_captions_without_pictures() -> None:
     assert (data.n_images, data.n_captions) == (5000, 25000)
     assert load_captions("val", captions_per_image=9).n_captions == 25014
     assert len(set(caption_ids(data).tolist())) == 25000
+
+
+@needs_real("train2017")
+def test_hashing_on_real_files() -> None:
+    data = load(protocol="hashing", parts=("train",), sizes=(10, 40, 10))
+    assert (data.n_images, data.n_captions) == (80, 80)
+    assert len(data.split("query").captions) == 10
+    assert (caption_ids(data) > 0).all()

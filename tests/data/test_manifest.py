@@ -77,7 +77,9 @@ def test_files_without_an_address_name_the_page(tmp_path: Path) -> None:
 
 
 def test_wrong_names_and_files_are_explained(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="coco, flickr30k, flickr8k, nus_wide, pascal_sentence, wikipedia"):
+    with pytest.raises(
+        UnknownName, match="coco, flickr30k, flickr8k, iapr_tc12, mirflickr25k, nus_wide, pascal_sentence, wikipedia"
+    ):
         get("cocoa", tmp_path)
     with pytest.raises(MissingData, match="clone of the course"):
         read_manifest(tmp_path / "absent.toml")

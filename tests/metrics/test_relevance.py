@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from xmr_lib.errors import InvalidInput
-from xmr_lib.metrics import relevance_from_captions, relevance_from_labels, relevance_from_pairs, shared_labels
+from xmr_lib.metrics import (
+    label_cosine_relevance,
+    relevance_from_captions,
+    relevance_from_labels,
+    relevance_from_pairs,
+    shared_labels,
+)
 
 
 def test_labels_as_numbers_and_as_one_hot_agree():
@@ -61,3 +67,45 @@ def test_pairs():
 def test_wrong_input_is_refused_with_a_sentence(call, message):
     with pytest.raises(InvalidInput, match=message):
         call()
+
+
+# --- a threshold on the cosine of the labels ------------------------------------------------------------------------
+
+
+def test_label_cosine_by_loops():
+    rng = np.random.default_rng(0)
+    query, database = rng.random((8, 6)) < 0.4, rng.random((9, 6)) < 0.4
+    query[0], database[0] = False, False
+    for threshold in (0.3, 0.55, 0.9):
+        expected = [
+            [(q & d).sum() > 0 and (q & d).sum() / np.sqrt(q.sum() * d.sum()) >= threshold for d in database]
+            for q in query
+        ]
+        assert label_cosine_relevance(query, database, threshold).tolist() == expected
+
+
+def test_a_cosine_that_equals_the_threshold_counts():
+    """2 shared of 5 and 5: 0.4. 1 of 1 and 4: 0.5. The same labels: 1. Rounding must not decide."""
+    rows = np.array([[1, 1, 1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0, 0, 0]])
+    assert label_cosine_relevance(rows[:1], rows[1:2], 0.4).all()
+    assert not label_cosine_relevance(rows[:1], rows[1:2], 0.4001).any()
+    assert label_cosine_relevance(rows[2:], [[1, 1, 1, 1, 0, 0, 0, 0]], 0.5).all()
+    assert label_cosine_relevance(rows, rows, 1.0).tolist() == np.eye(3, dtype=bool).tolist()
+
+
+def test_label_cosine_of_single_classes_is_the_usual_relevance():
+    labels = np.array([0, 2, 1, 0])
+    for threshold in (0.1, 1.0):
+        assert (label_cosine_relevance(labels, threshold=threshold) == relevance_from_labels(labels)).all()
+        assert (label_cosine_relevance(np.eye(3)[labels], threshold=threshold) == relevance_from_labels(labels)).all()
+
+
+def test_a_small_threshold_is_the_usual_relevance():
+    labels = np.random.default_rng(0).random((20, 6)) < 0.4
+    assert (label_cosine_relevance(labels, threshold=1e-3) == relevance_from_labels(labels)).all()
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, 1.5])
+def test_the_threshold_is_a_cosine(threshold):
+    with pytest.raises(InvalidInput, match="above 0 and at most 1"):
+        label_cosine_relevance(np.eye(2), threshold=threshold)

@@ -72,6 +72,7 @@ def data_build(
     profile: Annotated[
         str | None, typer.Option(metavar="PROFILE", help="Size of scenes: smoke, course, paper; default XMR_PROFILE.")
     ] = None,
+    hashing: Annotated[bool, typer.Option("--hashing", help="Of scenes: those of the hashing lessons.")] = False,
 ) -> None:
     """Compute the features of a data set once and keep them in the cache.
 
@@ -79,6 +80,9 @@ def data_build(
     """
     from xmr_lib.data import PairedDataset, load_dataset
 
+    if hashing:
+        _build_hashing(name, profile)
+        return
     options = {key: value for key, value in {"protocol": protocol, "profile": profile}.items() if value is not None}
     if options and name != "scenes":
         raise InvalidInput(f"--{next(iter(options))} is for scenes, the one data set made in several sizes and forms.")
@@ -91,6 +95,18 @@ def data_build(
     start = time.perf_counter()
     features = encode_dataset(data, image=image, text=text)
     print(f"{features} in the cache after {time.perf_counter() - start:.0f} s.")
+
+
+def _build_hashing(name: str, profile: str | None) -> None:
+    """The pictures of ``hashing_splits("scenes")``; its captions become word counts, which need no cache."""
+    if name != "scenes":
+        raise InvalidInput("--hashing is for scenes; the other data sets of the hashing lessons need no building.")
+    from xmr_lib.encoders.hashing_splits import hashing_splits
+
+    start = time.perf_counter()
+    splits = hashing_splits("scenes", profile)
+    sizes = f"{splits.database.n_images} to search, {splits.query.n_images} queries"
+    print(f"scenes for hashing: {sizes}, in the cache after {time.perf_counter() - start:.0f} s.")
 
 
 def _spread(n: int, count: int) -> list[int]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -149,6 +150,15 @@ class PairedFeatures(_Paired):
         object.__setattr__(self, "caption_image", captions)
         object.__setattr__(self, "instances", things)
         object.__setattr__(self, "labels", labels)
+
+    @cached_property
+    def version(self) -> str:
+        """Changes whenever a feature, the pairing or a label changes; part of the key of a stored fit."""
+        digest = hashlib.sha256()
+        for array in (self.image, self.text, self.caption_image, self.instances, self.labels):
+            if array is not None:
+                digest.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+        return f"features[{digest.hexdigest()[:12]}]"
 
     def subset(self, images: Any, name: str | None = None) -> PairedFeatures:
         """The given images (indices or a bool mask) with their captions."""

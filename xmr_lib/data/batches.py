@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from xmr_lib.data.base import PairedFeatures
@@ -16,10 +18,10 @@ from xmr_lib.errors import InvalidInput, check_positive
 class PairBatches:
     """Calling it with the number of an epoch gives the batches of that epoch.
 
-    Row i of a batch is a pair: ``image`` (b, d_i) and ``text`` (b, d_t) float32, ``classes`` (b,) when given, and
-    ``image_index``, ``text_index`` (b,), the rows in ``data``. An image with five captions meets one of them, drawn
-    anew each epoch. The batches differ in size by one at most, so no batch is a small remainder and no image is
-    dropped. The same seed and epoch give the same batches, whatever happened before.
+    Row i of a batch is a pair: ``image`` (b, d_i) and ``text`` (b, d_t) float32, ``classes`` (b,) or ``labels`` (b, c)
+    when given, and ``image_index``, ``text_index`` (b,), the rows in ``data``. An image with five captions meets one of
+    them, drawn anew each epoch. The batches differ in size by one at most, so no batch is a small remainder and no
+    image is dropped. The same seed and epoch give the same batches, whatever happened before.
 
     Args:
         data: Training pairs.
@@ -28,10 +30,11 @@ class PairBatches:
         seed: Order of the images and choice of the captions.
         classes: (n,) class number of each image, or None.
         shuffle: False keeps the order of the data in every epoch, as some released code does.
+        labels: (n, c) multi-hot labels of each image, or None; float32 in the batches.
 
     Raises:
-        InvalidInput: The batch size is not a whole number of at least 1, an image has no caption, or ``classes`` has
-            another length than there are images.
+        InvalidInput: The batch size is not a whole number of at least 1, an image has no caption, or ``classes`` or
+            ``labels`` have another length than there are images.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class PairBatches:
         seed: int = 0,
         classes: IntArray | None = None,
         shuffle: bool = True,
+        labels: NDArray[Any] | None = None,
     ) -> None:
         self.n, self.batch_size = data.n_images, check_positive(batch_size, "batch_size")
         self.seed, self.shuffle = seed, shuffle
@@ -49,6 +53,9 @@ class PairBatches:
         self.classes = None if classes is None else torch.from_numpy(np.asarray(classes, dtype=np.int64))
         if self.classes is not None and self.classes.shape != (self.n,):
             raise InvalidInput(f"classes must hold {self.n} numbers, one per image, not {tuple(self.classes.shape)}.")
+        self.labels = None if labels is None else torch.from_numpy(np.asarray(labels, dtype=np.float32))
+        if self.labels is not None and (self.labels.ndim != 2 or len(self.labels) != self.n):
+            raise InvalidInput(f"labels must have {self.n} rows, one per image, not {tuple(self.labels.shape)}.")
         image, self._captions = data.pairs()
         self._start = np.searchsorted(image, np.arange(self.n))
         self._count = np.bincount(image, minlength=self.n)
@@ -73,6 +80,8 @@ class PairBatches:
             batch = {"image": self.image[image_index], "text": self.text[text_index]}
             if self.classes is not None:
                 batch["classes"] = self.classes[image_index]
+            if self.labels is not None:
+                batch["labels"] = self.labels[image_index]
             yield batch | {"image_index": image_index, "text_index": text_index}
 
 

@@ -16,6 +16,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,12 @@ from xmr_lib.data.coco_files import (
     take_captions,
 )
 from xmr_lib.data.cuts import draw_rows, named_cut, random_cut
+from xmr_lib.data.hashing_cuts import Sizes, hashing_items
 from xmr_lib.errors import MissingData, check_choice, check_positive
 from xmr_lib.progress import progress
+
+HASHING_SIZES = (5_000, 10_000, 5_000)
+"""Queries, training rows, validation rows (the papers have no validation rows) of the 122,218 labelled images."""
 
 
 def load(
@@ -46,6 +51,8 @@ def load(
     seed: int = 0,
     missing: str = "drop",
     labels: bool = True,
+    protocol: str = "captions",
+    sizes: Sizes = HASHING_SIZES,
 ) -> PairedDataset:
     """Read the official files below ``XMR_DATA_DIR/coco``.
 
@@ -64,6 +71,10 @@ def load(
             and opening such a picture raises :class:`MissingData`.
         labels: Read the instances files too. They are large (448 MB for train); without them there are no labels and
             no boxes.
+        protocol: "captions", or "hashing": only images with one of the 80 labels, each with one caption, drawn with
+            ``seed``; splits "train" and "validation", both inside "database", and "query", outside of it, drawn with
+            ``seed`` too. Metadata then holds "caption_place" (n,): which of its captions an image kept.
+        sizes: For "hashing": queries, training rows, validation rows. Default: those of the papers.
 
     Returns:
         Images by part and order of the file, labels (n, 80) multi-hot with columns by category id. Metadata per
@@ -79,6 +90,7 @@ def load(
     """
     check_choice(year, ("2014", "2017"), "COCO year")
     check_choice(missing, ("drop", "keep"), "way to treat missing pictures")
+    check_choice(protocol, ("captions", "hashing"), "protocol of COCO")
     check_positive(captions_per_image, "captions_per_image")
     names = [f"{check_choice(part, ('train', 'val'), 'COCO part')}{year}" for part in parts]
     folder = data_dir() / "coco"
@@ -106,7 +118,8 @@ def load(
         splits = random_cut(len(pictures), seed)
     else:
         splits = named_cut({number: image.split for number, image in karpathy.items()}, [p.image_id for p in pictures])
-    return _build(folder, pictures, categories, splits, captions_per_image, f"{year}-{'+'.join(used)}")
+    data = _build(folder, pictures, categories, splits, captions_per_image, f"{year}-{'+'.join(used)}")
+    return _hashing(data, sizes, seed) if protocol == "hashing" else data
 
 
 def load_captions(part: str = "val", year: str = "2017", captions_per_image: int = 5) -> PairedDataset:
@@ -129,6 +142,13 @@ def caption_ids(data: PairedDataset) -> IntArray:
     ids = np.empty(data.n_captions, dtype=np.int64)
     ids[np.argsort(data.caption_image, kind="stable")] = [i for image in data.metadata["caption_id"] for i in image]
     return ids
+
+
+def _hashing(data: PairedDataset, sizes: Sizes, seed: int) -> PairedDataset:
+    """Labelled images with one caption each; ``caption_id`` keeps the id of that caption."""
+    items = hashing_items(data, sizes, seed)
+    kept = zip(items.metadata["caption_id"], items.metadata["caption_place"].tolist(), strict=True)
+    return replace(items, metadata={**items.metadata, "caption_id": [(ids[place],) for ids, place in kept]})
 
 
 def _present(folder: Path, name: str, missing: str) -> bool:

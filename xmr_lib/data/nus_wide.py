@@ -1,7 +1,8 @@
-"""NUS-WIDE, ten classes, one per image (NUS-WIDE-10k): 10,000 Flickr images with their tags.
+"""NUS-WIDE: Flickr images with their tags; ten classes, one per image (NUS-WIDE-10k), or the cuts of hashing papers.
 
 The official release labels 269,648 images with any of 81 concepts. Real-valued methods compare on a small cut of it:
-images that carry exactly one of ten concepts, 1,000 of each. Expected below ``XMR_DATA_DIR/nus_wide``::
+images that carry exactly one of ten concepts, 1,000 of each. Hashing papers keep nearly 200,000 images with several
+concepts each: :mod:`xmr_lib.data.nus_wide_hashing`. Expected below ``XMR_DATA_DIR/nus_wide``::
 
     ImageList/Imagelist.txt                 one path per line, "actor\\0001_2124494179.jpg"
     Groundtruth/AllLabels/Labels_<concept>.txt    0 or 1 per line, in the order of the image list
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from xmr_lib.config import data_dir
 from xmr_lib.data.base import LazyImages, PairedDataset, PairedFeatures
 from xmr_lib.data.features import FeatureDataset, stratified_cut
+from xmr_lib.data.hashing_cuts import Sizes
 from xmr_lib.data.nus_wide_files import (
     IMAGE_LIST,
     REMEDY,
@@ -40,8 +42,10 @@ from xmr_lib.data.nus_wide_files import (
     tag_names,
     tag_rows,
 )
+from xmr_lib.data.nus_wide_hashing import CONCEPTS_21, SIZES, load_10k5, load_official
 from xmr_lib.data.official_files import read_picture
 from xmr_lib.data.pairing import IntArray
+from xmr_lib.data.tagged_labels import TaggedLabels
 from xmr_lib.errors import InvalidInput, MissingData, check_choice, check_positive
 
 TEN_CONCEPTS = ("animal", "clouds", "flowers", "food", "grass", "person", "sky", "toy", "water", "window")
@@ -57,31 +61,42 @@ def load(
     per_class: int = 1_000,
     image: str = "BoW_int",
     seed: int = 0,
-) -> FeatureDataset | PairedDataset:
+    protocol: str = "10k",
+    sizes: Sizes | None = None,
+) -> FeatureDataset | PairedDataset | TaggedLabels:
     """Read the official files below ``XMR_DATA_DIR/nus_wide``.
 
-    Kept are images with exactly one of ``concepts`` and at least one of the 1,000 tags; of each class ``per_class`` are
-    drawn with ``seed``. The lists of images behind published numbers are not public: such numbers compare roughly.
+    Protocol "10k" keeps images with exactly one of ``concepts`` and at least one of the 1,000 tags; of each class
+    ``per_class`` are drawn with ``seed``. The protocols of hashing keep all images with one concept or more. The lists
+    of images behind published numbers are not public: such numbers compare roughly.
 
     Args:
         layout: "features": low-level image features and tag vectors. "pictures": photographs, and the tags of each as
-            one caption.
+            one caption. "text", not for "10k": tags and labels only.
         concepts: The classes. None: the ten most frequent concepts, by counting; in the full release too few images
             carry exactly one of those for 1,000 per class (reported), so pass a smaller ``per_class``.
         per_class: Images per class.
         image: For "features": a key of ``nus_wide_files.LOW_LEVEL``, "BoW_int" (500 SIFT words), "CH", "CORR", ...
         seed: Seed of the drawing and of the cut.
+        protocol: "10k", or for hashing "TC-21", "TC-21 tagged", "TC-10" or "10.5k", which know their concepts and draw
+            no classes: ``concepts`` and ``per_class`` are not used. "10.5k" reads ``XMR_DATA_DIR/nus_wide_10.5k``.
+        sizes: For hashing: queries, training rows, validation rows. Default: those of the papers.
 
     Returns:
-        In the order of the image list: labels (n, c) one-hot; image (n, 500) and text (n, 1000) float32, or pictures
-        and captions. Splits: "train", "validation", "test", 80 / 10 / 10 % of every class: 8,000 / 1,000 / 1,000.
+        "10k", in the order of the image list: labels (n, c) one-hot; image (n, 500) and text (n, 1000) float32, or
+        pictures and captions. Splits: "train", "validation", "test", 80 / 10 / 10 % of every class: 8,000 / 1,000 /
+        1,000. Hashing: the same with labels (n, 21) or (n, 10) multi-hot, or :class:`TaggedLabels`; splits "train" and
+        "validation", both inside "database", and "query", outside of it.
         Metadata: "file" (paths) and "row" (lines of the image list, from 0).
 
     Raises:
         MissingData: A file is not there; the message tells where it comes from and where it goes.
-        InvalidInput: A file is damaged, or a class has fewer than ``per_class`` images.
-        UnknownName: No such layout, concept or feature.
+        InvalidInput: A file is damaged, or there are fewer images than ``per_class`` or ``sizes`` ask for.
+        UnknownName: No such layout, protocol, concept or feature.
     """
+    check_choice(protocol, ("10k", *SIZES), "protocol of NUS-WIDE")
+    if protocol != "10k":
+        return _hashing(protocol, layout, image, sizes or SIZES[protocol], seed)
     check_choice(layout, ("features", "pictures"), "layout of NUS-WIDE")
     check_positive(per_class, "per_class")
     folder = _folder()
@@ -113,6 +128,18 @@ def load(
         metadata=metadata,
         **common,
     )
+
+
+def _hashing(
+    protocol: str, layout: str, image: str, sizes: Sizes, seed: int
+) -> FeatureDataset | PairedDataset | TaggedLabels:
+    if protocol == "10.5k":
+        return load_10k5(layout, sizes, seed)
+    check_choice(layout, ("features", "pictures", "text"), "layout of NUS-WIDE")
+    folder = _folder()
+    n = len(image_names(folder / IMAGE_LIST))
+    concepts = most_frequent(folder, n) if protocol == "TC-10" else CONCEPTS_21
+    return load_official(folder, protocol, layout, concepts, image, sizes, seed)
 
 
 def most_frequent(folder: Path, n: int, count: int = N_CONCEPTS) -> tuple[str, ...]:

@@ -11,22 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from xmr_lib.data.hdf5_files import is_hdf5, read_hdf5
 from xmr_lib.errors import InvalidInput, MissingData
 
 
 def read_matlab(path: Path, keys: Sequence[str], remedy: str) -> dict[str, NDArray[Any]]:
-    """The named arrays of a MATLAB 5 file; nothing is ever unpickled.
+    """The named arrays of a MATLAB file, version 5 or 7.3 (HDF5); nothing is ever unpickled.
 
     Args:
         path: The file.
-        keys: The arrays to read.
+        keys: The arrays to read. Sparse ones are filled.
         remedy: What to do about a damaged file, as a sentence.
 
     Raises:
         InvalidInput: The file is damaged, or lacks one of the arrays.
     """
     from scipy.io import loadmat
+    from scipy.sparse import issparse
 
+    if is_hdf5(path):
+        return read_hdf5(path, keys, remedy)
     try:
         content: dict[str, Any] = loadmat(path, variable_names=keys)
     except Exception as error:  # a damaged binary file can fail in any way inside the parser
@@ -35,7 +39,23 @@ def read_matlab(path: Path, keys: Sequence[str], remedy: str) -> dict[str, NDArr
         ) from error
     if absent := [key for key in keys if key not in content]:
         raise InvalidInput(f"{path} does not hold {', '.join(absent)}. {remedy}")
-    return {key: np.asarray(content[key]) for key in keys}
+    return {key: content[key].toarray() if issparse(content[key]) else np.asarray(content[key]) for key in keys}
+
+
+def matlab_names(path: Path, remedy: str) -> list[str]:
+    """The names of the arrays in a MATLAB 5 file.
+
+    Raises:
+        InvalidInput: The file is damaged or of another kind.
+    """
+    from scipy.io import whosmat
+
+    try:
+        return [name for name, _, _ in whosmat(path)]
+    except Exception as error:  # a damaged binary file can fail in any way inside the parser
+        raise InvalidInput(
+            f"{path} cannot be read as a MATLAB file ({type(error).__name__}); it is damaged or no such file. {remedy}"
+        ) from error
 
 
 def read_picture(path: Path, where: str) -> Image.Image:

@@ -82,8 +82,12 @@ def subset_pairing(keep: IntArray, caption_image: IntArray, instances: IntArray)
     """Captions that stay when the images ``keep`` stay, and their new ``caption_image``.
 
     A caption stays if any kept image shows its instance. It points at its own image if that one is kept, else at
-    the first kept image of the same instance.
+    the first kept image of the same instance. Captions keep their order, except where row i is one pair of image and
+    caption (one caption per image, in one order): there they follow the images, so that row i is one pair again.
     """
+    pairs = len(instances) == len(caption_image) == len(np.unique(instances))
+    if pairs and (caption_image == np.arange(len(instances))).all() and len(np.unique(keep)) == len(keep):
+        return keep, np.arange(len(keep)), instances[keep]
     position = {int(old): new for new, old in enumerate(keep)}
     first: dict[int, int] = {}
     for new, old in enumerate(keep):

@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.data.features import FeatureDataset
+from xmr_lib.data.tagged_labels import TaggedLabels
 from xmr_lib.errors import check_choice
 
 
@@ -24,11 +25,14 @@ class Entry:
 REGISTRY: dict[str, Entry] = {
     "emoji": Entry("xmr_lib.data.emoji", "1,330 emoji in two drawing styles with their names, 8 categories", True),
     "scenes": Entry("xmr_lib.data.scenes", "generated scenes of emoji with five captions, boxes and relations", True),
+    "generated": Entry("xmr_lib.data.generated", "two views made from labels, 12 classes, several per row", True),
     "wikipedia": Entry("xmr_lib.data.wikipedia", "2,866 article sections, 2010 features (SIFT-128, LDA-10)", False),
     "pascal_sentence": Entry(
         "xmr_lib.data.pascal_sentence", "1,000 photographs with five sentences, 20 classes; or their features", False
     ),
     "nus_wide": Entry("xmr_lib.data.nus_wide", "10,000 photographs with tags, 10 classes, one each; features", False),
+    "mirflickr25k": Entry("xmr_lib.data.mirflickr25k", "20,015 photographs with tags, 24 labels, several each", False),
+    "iapr_tc12": Entry("xmr_lib.data.iapr_tc12", "20,000 travel photographs with descriptions, 255 labels", False),
     "coco": Entry("xmr_lib.data.coco", "photographs with five captions and 80 object classes", False),
     "flickr8k": Entry("xmr_lib.data.flickr", "8,091 photographs with five captions", False, "load_flickr8k"),
     "flickr30k": Entry("xmr_lib.data.flickr", "31,783 photographs with five captions", False, "load_flickr30k"),
@@ -42,15 +46,19 @@ def dataset_names() -> list[str]:
 
 @overload
 def load_dataset(
-    name: Literal["emoji", "scenes", "coco", "flickr8k", "flickr30k"], **options: Any
+    name: Literal["mirflickr25k", "iapr_tc12", "nus_wide"], *, layout: Literal["text"], **options: Any
+) -> TaggedLabels: ...
+@overload
+def load_dataset(
+    name: Literal["emoji", "scenes", "coco", "flickr8k", "flickr30k", "mirflickr25k", "iapr_tc12"], **options: Any
 ) -> PairedDataset: ...
 @overload
-def load_dataset(name: Literal["wikipedia"], **options: Any) -> FeatureDataset: ...
+def load_dataset(name: Literal["wikipedia", "generated"], **options: Any) -> FeatureDataset: ...
 @overload
 def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset: ...
 
 
-def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset:
+def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset | TaggedLabels:
     """Load one data set.
 
     Args:
@@ -59,9 +67,10 @@ def load_dataset(name: str, **options: Any) -> PairedDataset | FeatureDataset:
             in ``flickr.py``), for example ``seed=1``.
 
     Returns:
-        A :class:`PairedDataset`; ``wikipedia``, and ``pascal_sentence`` and ``nus_wide`` without
+        A :class:`PairedDataset`; ``wikipedia``, ``generated``, and ``pascal_sentence`` and ``nus_wide`` without
         ``layout="pictures"``, have no pictures and return a :class:`FeatureDataset`. Both have named ``splits`` and
-        ``split("train")``.
+        ``split("train")``. ``layout="text"`` of ``mirflickr25k``, ``iapr_tc12`` and ``nus_wide`` returns
+        :class:`TaggedLabels`: tags and labels without pictures.
 
     Raises:
         UnknownName: No such data set; the message lists the choices.

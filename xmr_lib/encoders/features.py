@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import NDArray
 from PIL import Image
 
 from xmr_lib.data.base import PairedDataset, PairedFeatures
@@ -90,27 +91,19 @@ def encode_dataset(
         text: Name or encoder; ``bow`` and ``lda`` are fitted on the captions of the ``train`` split.
         cache: Where to keep them. Default: the user's cache folder.
     """
-    cache = cache or FeatureCache()
-    if isinstance(image, str):
-        image_encoder = load_image_encoder(image, dataset.split("train").images if image == "bovw" else None)
-    else:
-        image_encoder = image
     if isinstance(text, str):
         learnt = text in ("bow", "lda")
         text_encoder = load_text_encoder(text, dataset.split("train").captions if learnt else None)
     else:
         text_encoder = text
-    n, m = dataset.n_images, dataset.n_captions
-    pictures = cache.get(
-        {"data": dataset.version, "rows": n, "side": "image", "encoder": image_encoder.fingerprint},
-        lambda: {"features": image_encoder.encode(dataset.images)},
-    )
+    cache = cache or FeatureCache()
+    pictures = encode_images(dataset, image, cache)
     sentences = cache.get(
-        {"data": dataset.version, "rows": m, "side": "text", "encoder": text_encoder.fingerprint},
+        {"data": dataset.version, "rows": dataset.n_captions, "side": "text", "encoder": text_encoder.fingerprint},
         lambda: {"features": text_encoder.encode(dataset.captions)},
     )
     return PairedFeatures(
-        pictures["features"],
+        pictures,
         sentences["features"],
         dataset.caption_image,
         dataset.instances,
@@ -118,6 +111,21 @@ def encode_dataset(
         dataset.class_names,
         dataset.name,
     )
+
+
+def encode_images(
+    dataset: PairedDataset, image: str | ImageEncoder = "efficientnet-lite0", cache: FeatureCache | None = None
+) -> NDArray[Any]:
+    """(n, d_i) features of all pictures of ``dataset``, through the cache; arguments as in :func:`encode_dataset`."""
+    if isinstance(image, str):
+        encoder = load_image_encoder(image, dataset.split("train").images if image == "bovw" else None)
+    else:
+        encoder = image
+    key = {"data": dataset.version, "rows": dataset.n_images, "side": "image", "encoder": encoder.fingerprint}
+    features: NDArray[Any] = (cache or FeatureCache()).get(key, lambda: {"features": encoder.encode(dataset.images)})[
+        "features"
+    ]
+    return features
 
 
 def encode_split(dataset: PairedDataset, split: str, **options: Any) -> PairedFeatures:

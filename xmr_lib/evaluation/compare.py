@@ -21,7 +21,8 @@ from xmr_lib.evaluation.report import DIRECTIONS, Report, Summary, mean_and_devi
 from xmr_lib.evaluation.tables import html_table, text_table
 from xmr_lib.progress import progress
 
-Fit = Callable[[Any, Splits, int], Any]
+Fit = Callable[[Any, Any, int], Any]
+Measure = Callable[[Any, Any, str, Sequence[str]], Report]
 
 
 @dataclass(frozen=True, repr=False)
@@ -86,12 +87,13 @@ class Comparison:
 
 def compare(
     methods: Mapping[str, Any],
-    splits: Callable[[int], Splits],
+    splits: Callable[[int], Any],
     seeds: Sequence[int],
     *,
     metrics: Sequence[str] = ("MAP",),
     jobs: int = 1,
     fit: Fit | None = None,
+    measure: Measure | None = None,
 ) -> Comparison:
     """Fit every method once per seed and measure it on the test pairs of that seed.
 
@@ -104,6 +106,8 @@ def compare(
         fit: ``fit(method, pairs, seed) -> fitted method``, for example :func:`xmr_lib.methods.stored.stored_fit`, which
             loads what was trained before. Default: ``method.fit(pairs.train, pairs.validation)``. With several jobs it
             must be a function of a module.
+        measure: ``measure(fitted method, pairs, name, metrics) -> Report``, for example
+            :func:`xmr_lib.evaluation.hashing.measure_codes`. Default: :func:`evaluate` on ``pairs.test``.
         jobs: How many fits run side by side, each in a process of its own with one thread. They compete for memory, so
             that one fit takes somewhat longer than alone. With more than one, a script must call this below
             ``if __name__ == "__main__":``.
@@ -121,13 +125,20 @@ def compare(
     fitted: dict[str, list[Any]] = {name: [] for name in methods}
     reports: dict[str, list[Report]] = {name: [] for name in methods}
     pairs = {seed: splits(seed) for seed in seeds}
-    tasks = [(name, method, pairs[seed], seed, metrics, fit) for seed in seeds for name, method in methods.items()]
+    how = (metrics, fit, measure or measure_on_test)
+    tasks = [(name, method, pairs[seed], seed, *how) for seed in seeds for name, method in methods.items()]
     with progress(total=len(tasks), desc="fits") as bar:
         for name, copy, report in _all(tasks, jobs):
             fitted[name].append(copy)
             reports[name].append(report)
             bar.update()
-    return Comparison(pairs[seeds[-1]].test.name, tuple(seeds), metrics[0], fitted, reports)
+    measured_on = next(iter(reports.values()))[-1].data
+    return Comparison(measured_on, tuple(seeds), metrics[0], fitted, reports)
+
+
+def measure_on_test(method: Any, pairs: Splits, name: str, metrics: Sequence[str]) -> Report:
+    """How :func:`compare` measures by default."""
+    return evaluate(method, pairs.test, name=name, metrics=metrics)
 
 
 def _all(tasks: Sequence[tuple[Any, ...]], jobs: int) -> Iterator[tuple[str, Any, Report]]:
@@ -159,7 +170,7 @@ def _prepare_worker() -> None:
 
 
 def _one(
-    name: str, method: Any, pairs: Splits, seed: int, metrics: Sequence[str], fit: Fit | None
+    name: str, method: Any, pairs: Any, seed: int, metrics: Sequence[str], fit: Fit | None, measure: Measure
 ) -> tuple[str, Any, Report]:
     """Fit a copy of one method and measure it. A loaded fit counts the seconds of its training."""
     copy = method.clone(seed=seed) if "seed" in method.get_params() else method.clone()
@@ -171,5 +182,5 @@ def _one(
         raise
     history = None if fit is None else getattr(copy, "history_", None)
     seconds = perf_counter() - start if history is None else history.seconds
-    report = evaluate(copy, pairs.test, name=name, metrics=metrics)
+    report = measure(copy, pairs, name, metrics)
     return name, copy, replace(report, seconds={**report.seconds, "fit": seconds})

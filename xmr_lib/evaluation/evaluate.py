@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from xmr_lib.data.base import PairedDataset, PairedFeatures
 from xmr_lib.errors import InvalidInput, check_positive
-from xmr_lib.evaluation.names import Direction, metric
+from xmr_lib.evaluation.names import Direction, Metric, metric
 from xmr_lib.evaluation.report import Report
 from xmr_lib.metrics import Score, shared_labels
 from xmr_lib.metrics.inputs import check_same_shape, check_similarity
@@ -85,7 +85,6 @@ def evaluate_similarity(
     Returns:
         A :class:`Report`, see :func:`evaluate`.
     """
-    start = perf_counter()
     _inputs(data)
     similarity = check_same_shape(check_similarity(similarity), (data.n_images, data.n_captions), "similarity")
     chosen = [metric(each) for each in (_default_metrics(data, ks) if metrics is None else metrics)]
@@ -95,28 +94,50 @@ def evaluate_similarity(
     i2t = Direction(similarity, data.instances[:, None] == data.caption_instances[None, :], _shared(data))
     if t2i is not None:
         t2i = check_same_shape(check_similarity(t2i), (data.n_captions, data.n_images), "t2i")
-    turned = i2t.transposed(t2i)
+    directions = {"i2t": i2t, "t2i": i2t.transposed(t2i)}
+    sizes = {"images": data.n_images, "captions": data.n_captions}
+    return evaluate_directions(directions, chosen, name, data.name or "data", sizes, seconds)
+
+
+def evaluate_directions(
+    directions: Mapping[str, Direction],
+    metrics: Sequence[Metric],
+    name: str,
+    data: str,
+    sizes: Mapping[str, int],
+    seconds: float = 0.0,
+) -> Report:
+    """Measure both directions, each given as a task of its own: what all evaluations end in.
+
+    Args:
+        directions: ``"i2t"`` and ``"t2i"``.
+        metrics: See :func:`xmr_lib.evaluation.names.metric`.
+        name, data: What tables call the method and the data.
+        sizes: What was ranked, for the title: ``{"images": 500, "captions": 2500}``.
+        seconds: How long the similarity took.
+    """
+    start = perf_counter()
     values: dict[str, dict[str, Score]] = {}
     chance: dict[str, dict[str, float]] = {}
-    with progress(total=2 * len(chosen), desc=f"metrics of {name}") as bar:
-        for key, direction in (("i2t", i2t), ("t2i", turned)):
+    with progress(total=2 * len(metrics), desc=f"metrics of {name}") as bar:
+        for key, direction in directions.items():
             at_random, stands_for = direction.at_random()
             values[key], chance[key] = {}, {}
-            for each in chosen:
+            for each in metrics:
                 values[key][each.name] = each.score(direction)
                 chance[key][each.name] = float(each.score(at_random).take(stands_for))
                 bar.update()
+    empty = {
+        f"{key} empty": max((score.empty for score in scores.values()), default=0) for key, scores in values.items()
+    }
     return Report(
         method=name,
-        data=data.name or "data",
+        data=data,
         i2t=values["i2t"],
         t2i=values["t2i"],
         chance=chance,
         seconds={"similarity": seconds, "metrics": perf_counter() - start},
-        counts={"images": data.n_images, "captions": data.n_captions}
-        | {
-            f"{key} empty": max((score.empty for score in scores.values()), default=0) for key, scores in values.items()
-        },
+        counts={**sizes, **empty},
     )
 
 

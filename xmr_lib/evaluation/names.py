@@ -20,6 +20,7 @@ from xmr_lib.metrics import (
     FirstHits,
     Score,
     first_hits,
+    hamming_radius_precision,
     map_at_k,
     map_at_r,
     mean_average_precision,
@@ -29,7 +30,7 @@ from xmr_lib.metrics import (
 )
 from xmr_lib.metrics.chance import constant_similarity, stand_ins
 
-FORMS = "R@5, MedR, MeanR, MAP, MAP@50/min, MAP@R, R-Precision, P@10, NDCG@10"
+FORMS = "R@5, MedR, MeanR, MAP, MAP@50/min, MAP@R, R-Precision, P@10, NDCG@10, P@H<=2"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,9 @@ def metric(name: str) -> Metric:
     }
     if name in plain:
         return plain[name]
+    if ball := re.fullmatch(r"P@H<=(\d+)", name):
+        radius = int(ball[1])
+        return Metric(name, lambda d: hamming_radius_precision(_distances(d), d.category, radius))
     form = re.fullmatch(r"(R|P|NDCG|MAP)@([1-9]\d*)(?:/(\w+))?", name)
     family, k, denominator = (form[1], int(form[2]), form[3]) if form else ("", 0, None)
     if family == "MAP" and denominator in DENOMINATORS:
@@ -130,3 +134,13 @@ def metric(name: str) -> Metric:
     if family == "NDCG" and denominator is None:
         return Metric(name, lambda d: ndcg_at_k(d.similarity, d.shared, k))
     raise UnknownName(f"There is no metric named {name!r}. The forms are {FORMS}, with any cut-off of at least 1.")
+
+
+def _distances(direction: Direction) -> NDArray[Any]:
+    """Hamming distances from a similarity that is minus the distance."""
+    if direction.similarity.dtype.kind not in "iu":
+        raise InvalidInput(
+            "P@H<=r looks inside a Hamming ball, so it needs binary codes: a similarity of whole numbers, minus the "
+            f"Hamming distance. This one is {direction.similarity.dtype}."
+        )
+    return np.negative(direction.similarity)

@@ -28,8 +28,8 @@ class Report:
         t2i: The same for text queries.
         chance: Direction -> metric name -> expected value for a ranking at random.
         seconds: ``"similarity"`` (scoring all pairs) and ``"metrics"``.
-        counts: ``"images"``, ``"captions"``, and the queries left out because nothing is relevant to them:
-            ``"i2t empty"``, ``"t2i empty"``.
+        counts: ``"images"``, ``"captions"`` (hashing: ``"queries"``, ``"database"``), and the queries left out because
+            nothing is relevant to them: ``"i2t empty"``, ``"t2i empty"``.
     """
 
     method: str
@@ -73,7 +73,8 @@ class Report:
             guess = {direction: metric(name).text(self.chance[direction][name]) for direction in ("i2t", "t2i")}
             i2t, t2i, mean = (self.text(name, direction) for direction in DIRECTIONS)
             rows.append([name, i2t, guess["i2t"], t2i, guess["t2i"], mean])
-        title = f"{self.method} on {self.data}: {self.counts['images']} images, {self.counts['captions']} captions"
+        sizes = ", ".join(f"{count} {what}" for what, count in self.counts.items() if not what.endswith("empty"))
+        title = f"{self.method} on {self.data}: {sizes}"
         notes = [
             f"Percent (MedR and MeanR: ranks, smaller is better). Similarity {self.seconds['similarity']:.2f} s, "
             f"metrics {self.seconds['metrics']:.2f} s."

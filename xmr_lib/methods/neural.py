@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,7 +16,7 @@ from xmr_lib.errors import InvalidInput
 from xmr_lib.methods.base import DualEncoder, Matrix
 from xmr_lib.metrics import mean_average_precision, relevance_from_labels
 from xmr_lib.processes import seeded
-from xmr_lib.training import History, Player, train
+from xmr_lib.training import Batch, History, Player, Turns, train
 
 ENCODE_ROWS = 4096
 
@@ -37,6 +37,13 @@ class FeatureNetwork(nn.Module):
     def forward(self, batch: dict[str, Tensor], player: str, progress: float) -> dict[str, Tensor]:
         """Loss terms of ``player`` on a batch of ``PairBatches``, at a progress of 0..1."""
         raise NotImplementedError
+
+    def after_epoch(self, progress: float) -> None:
+        """What changes between epochs, and not by gradient. Default: nothing."""
+
+    def watch(self) -> dict[str, float]:
+        """Numbers about the training to write down after every epoch (``history_.watched``). Default: none."""
+        return {}
 
 
 class NeuralDualEncoder(DualEncoder):
@@ -63,16 +70,25 @@ class NeuralDualEncoder(DualEncoder):
     smoke: ClassVar[Mapping[str, Any]] = {"epochs": 3}
 
     def build(self, d_image: int, d_text: int, n_classes: int) -> FeatureNetwork:
-        """A network with fresh weights for features of these sizes."""
+        """A network with fresh weights for features of these sizes (see :meth:`sizes`)."""
         raise NotImplementedError
 
     def players(self, network: Any) -> dict[str, Player]:
         """Who trains what. Default: one player with all parameters."""
         return {"all": Player([p for p in network.parameters() if p.requires_grad], self.lr)}
 
-    def turns(self) -> Sequence[str] | None:
-        """The order of play within a batch. Default: each player once."""
+    def turns(self) -> Turns | None:
+        """The order of play within a batch, as in :func:`xmr_lib.training.train`. Default: each player once."""
         return None
+
+    def batches(self, train: PairedFeatures) -> PairBatches:
+        """The training pairs, checked, in batches. Default: with one class per image."""
+        return PairBatches(train, self.batch_size, self.seed, single_classes(train, self.name), self.shuffle)
+
+    def sizes(self, train: PairedFeatures) -> dict[str, int]:
+        """What :meth:`build` must know of the training data."""
+        n_classes = 0 if train.labels is None else train.labels.shape[1]
+        return {"d_image": train.image.shape[1], "d_text": train.text.shape[1], "n_classes": n_classes}
 
     def fit(self, train: PairedFeatures, validation: PairedFeatures | None = None, **options: Any) -> Self:
         """Train on the pairs and classes of ``train``; what was learnt before is forgotten.
@@ -89,12 +105,13 @@ class NeuralDualEncoder(DualEncoder):
                 pairs without labels or of another size, or a checkpoint of another run.
             TrainingDiverged: A loss became NaN or infinite. The method is then unfitted.
         """
-        classes = single_classes(train, self.name)
-        batches = PairBatches(train, self.batch_size, self.seed, classes, self.shuffle)
-        d_image, d_text = train.image.shape[1], train.text.shape[1]
-        check = None if validation is None else _validation_pairs(validation, d_image, d_text, self.seed)
+        batches = self.batches(train)
+        sizes = self.sizes(train)
+        check = None
+        if validation is not None:
+            check = _validation_pairs(validation, sizes["d_image"], sizes["d_text"], self.seed)
         try:
-            self.sizes_ = {"d_image": d_image, "d_text": d_text, "n_classes": train.labels.shape[1]}
+            self.sizes_ = sizes
             self.model_ = network = self._fresh_network()
             network.learn_scaling(train.image, train.text)
             self._prepare(train)
@@ -118,7 +135,11 @@ class NeuralDualEncoder(DualEncoder):
         """Called between building and training. Default: nothing."""
 
     def _train(
-        self, network: FeatureNetwork, batches: PairBatches, check: PairedFeatures | None, **options: Any
+        self,
+        network: FeatureNetwork,
+        batches: Callable[[int], Iterable[Batch]],
+        check: PairedFeatures | None,
+        **options: Any,
     ) -> History:
         return train(
             network,
@@ -126,9 +147,10 @@ class NeuralDualEncoder(DualEncoder):
             self.players(network),
             epochs=self.epochs,
             turns=self.turns(),
+            after_epoch=network.after_epoch,
             validate=None if check is None else lambda: self._validation_map(check),
             patience=None if check is None else self.patience,
-            watch=None if check is None else lambda: self.watch(check),
+            watch=lambda: {**network.watch(), **({} if check is None else self.watch(check))},
             seed=self.seed,
             settings=self.get_params(),
             description=self.name,

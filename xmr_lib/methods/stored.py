@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from xmr_lib.config import cache_dir, fits
-from xmr_lib.data.base import Splits
 from xmr_lib.errors import InvalidInput, MissingData
 
 M = TypeVar("M")
@@ -69,7 +68,7 @@ def fit_or_load(method: M, train: Any, validation: Any = None, *, start: Any = N
         return result
 
 
-def stored_fit(method: M, pairs: Splits, seed: int, start: Any = None) -> M:
+def stored_fit(method: M, pairs: Any, seed: int, start: Any = None) -> M:
     """How :func:`xmr_lib.evaluation.compare` fits with stored fits: ``fit=stored_fit``.
 
     Args:

@@ -32,6 +32,7 @@ from xmr_lib.metrics.ranking import (
     ranked_relevance,
 )
 from xmr_lib.metrics.relevance import (
+    label_cosine_relevance,
     relevance_from_captions,
     relevance_from_labels,
     relevance_from_pairs,
@@ -58,6 +59,7 @@ __all__ = [
     "hamming_map",
     "hamming_precision_recall_curve",
     "hamming_radius_precision",
+    "label_cosine_relevance",
     "map_at_k",
     "map_at_r",
     "mean_average_precision",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xmr_lib.errors import InvalidInput
-from xmr_lib.metrics.inputs import check_relevance, row_chunks
+from xmr_lib.metrics.inputs import check_relevance
 from xmr_lib.metrics.score import Score, average
 from xmr_lib.metrics.ties import TieGroups, expected_precision_sum
 
@@ -52,6 +52,19 @@ def hamming_distance(query_codes: Any, database_codes: Any) -> NDArray[Any]:
         >>> hamming_distance(pack_codes([[1, 1, -1, -1]]), pack_codes([[1, 1, -1, -1], [-1, 1, 1, -1]]))
         array([[0, 2]], dtype=uint8)
     """
+    queries, items = check_packed(query_codes, database_codes)
+    query_words, item_words = code_words(queries), code_words(items)
+    distance = np.empty((len(queries), len(items)), dtype=distance_type(items))
+    for start in range(0, len(items), BLOCK):
+        block_of_distances(query_words, item_words[:, start : start + BLOCK], distance[:, start : start + BLOCK])
+    return distance
+
+
+BLOCK = 2**15  # database items whose codes stay in the cache while all queries pass
+
+
+def check_packed(query_codes: Any, database_codes: Any) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both sides as uint8 matrices with equally many bytes per code, or :class:`InvalidInput`."""
     queries, items = np.asarray(query_codes), np.asarray(database_codes)
     for side in (queries, items):
         if side.dtype != np.uint8 or side.ndim != 2:
@@ -61,18 +74,31 @@ def hamming_distance(query_codes: Any, database_codes: Any) -> NDArray[Any]:
             )
     if queries.shape[1] != items.shape[1]:
         raise InvalidInput(f"The codes have {queries.shape[1]} and {items.shape[1]} bytes; they must be equally long.")
-    query_words, item_words = _words(queries), _words(items)
-    distance = np.zeros((len(queries), len(items)), dtype=np.uint8 if queries.shape[1] < 32 else np.uint16)
-    for rows in row_chunks(distance.shape):
-        for a, b in zip(query_words.T, item_words.T, strict=True):  # one 64-bit word at a time
-            distance[rows] += np.bitwise_count(a[rows, None] ^ b[None, :])
-    return distance
+    return queries, items
 
 
-def _words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """The same bits in 64-bit words, filled up with zeros. (n, bytes) -> (n, ceil(bytes / 8))."""
-    padded = np.pad(codes, ((0, 0), (0, -codes.shape[1] % 8)))
-    return np.ascontiguousarray(padded).view(np.uint64)
+def distance_type(codes: NDArray[np.uint8]) -> Any:
+    """uint8 where it holds every distance of these packed codes, else uint16."""
+    return np.uint8 if codes.shape[1] < 32 else np.uint16
+
+
+def code_words(codes: NDArray[np.uint8]) -> NDArray[Any]:
+    """The same bits in machine words: (n, bytes) -> (words, n), one word of 8, 16, 32 or 64 bits for a short code.
+
+    Longer codes take several words of 64 bits; what is missing in the last one is filled up with zeros.
+    """
+    size = next((size for size in (1, 2, 4) if codes.shape[1] <= size), 8)
+    padded = np.ascontiguousarray(np.pad(codes, ((0, 0), (0, -codes.shape[1] % size))))
+    return np.ascontiguousarray(padded.view(f"u{size}").T)
+
+
+def block_of_distances(query_words: NDArray[Any], item_words: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write the distances between the columns of two :func:`code_words`, (words, q) and (words, n), into ``out``."""
+    differ = np.empty(item_words.shape[1], dtype=item_words.dtype)
+    for query, row in zip(query_words.T, out, strict=True):
+        np.bitwise_count(np.bitwise_xor(query[0], item_words[0], out=differ), out=row)
+        for a, b in zip(query[1:], item_words[1:], strict=True):
+            row += np.bitwise_count(np.bitwise_xor(a, b, out=differ))
 
 
 class Histograms(NamedTuple):

@@ -59,6 +59,38 @@ def shared_labels(query_labels: Any, database_labels: Any = None) -> NDArray[np.
     return query.astype(np.float32) @ database.astype(np.float32).T
 
 
+def label_cosine_relevance(query_labels: Any, database_labels: Any = None, threshold: float = 0.4) -> NDArray[np.bool_]:
+    """A strict relevance: relevant = the cosine of the two label rows reaches the threshold.
+
+    The cosine of multi-hot rows is (shared labels) / sqrt(labels of the query * labels of the item): one label in
+    common says less about two items with many labels than about two with one each.
+
+    Args:
+        query_labels: (q, c) multi-hot (or (q,) class numbers).
+        database_labels: (n, c) or (n,). Default: the queries' labels.
+        threshold: Above 0, at most 1; 1 asks for the same labels.
+
+    Returns:
+        (q, n) bool. Items without labels are relevant to nothing.
+
+    Raises:
+        InvalidInput: The two sides are not of the same kind, or the threshold is out of range.
+
+    Example:
+        >>> label_cosine_relevance([[1, 1, 0]], [[1, 1, 1], [0, 1, 0], [0, 1, 1]], threshold=0.6)
+        array([[ True,  True, False]])
+    """
+    if not 0 < threshold <= 1:
+        raise InvalidInput(f"The threshold is a cosine, above 0 and at most 1, but it is {threshold}.")
+    query, database = _both_sides(query_labels, database_labels)
+    shared = shared_labels(query, database).astype(np.float64)
+    if query.ndim == 1:
+        return shared > 0
+    sizes = query.sum(axis=1)[:, None] * database.sum(axis=1)[None, :].astype(np.float64)  # (q, n)
+    reached: NDArray[np.bool_] = shared >= threshold * np.sqrt(sizes) - 1e-9  # equality counts, however it is rounded
+    return reached & (shared > 0)
+
+
 def relevance_from_captions(caption_image: Any, instances: Any = None) -> NDArray[np.bool_]:
     """Relevant = the caption was written for the image, or for another image of the same instance.
 

@@ -8,6 +8,15 @@ from xmr_lib.plots.attention import attention_maps, weight_matrices
 from xmr_lib.plots.charts import bars, curve, pr_curve
 from xmr_lib.plots.field_map import field_map
 from xmr_lib.plots.grids import picture_grid, retrieval_grid, show_retrieval
+from xmr_lib.plots.hashing import (
+    bit_sides,
+    bits_curve,
+    bits_panels,
+    class_cosines,
+    code_grid,
+    output_histogram,
+    proxy_histogram,
+)
 from xmr_lib.plots.maps import embedding_map, similarity_heatmap
 from xmr_lib.plots.snapshots import answers_over_time, similarity_snapshots
 from xmr_lib.plots.style import COLOURS, use_style
@@ -17,11 +26,18 @@ __all__ = [
     "answers_over_time",
     "attention_maps",
     "bars",
+    "bit_sides",
+    "bits_curve",
+    "bits_panels",
+    "class_cosines",
+    "code_grid",
     "curve",
     "embedding_map",
     "field_map",
+    "output_histogram",
     "picture_grid",
     "pr_curve",
+    "proxy_histogram",
     "retrieval_grid",
     "show_retrieval",
     "similarity_heatmap",

@@ -24,6 +24,11 @@ from xmr_lib.plots.style import (
 )
 
 Series = Mapping[str, Any]
+AVERAGING = {  # kind of a library curve -> what stands on the axis
+    "rank": "mean over queries, by rank",
+    "radius, macro": "mean over queries, by radius",
+    "radius, micro": "pooled over queries, by radius",
+}
 
 
 def _look(index: int) -> dict[str, Any]:
@@ -97,7 +102,7 @@ def pr_curve(
     kinds = sorted({kind for _, _, kind in checked.values() if kind is not None})
     if len(kinds) > 1:
         raise InvalidInput(f"These curves cannot share one axis, they are averaged differently: {'; '.join(kinds)}.")
-    averaging = averaging or f"mean over queries{f', by {kinds[0]}' if kinds else ''}"
+    averaging = averaging or (AVERAGING[kinds[0]] if kinds else "mean over queries")
     figure = new_figure(5.2, 3.8)
     axes = figure.subplots()
     for index, (name, (recall, precision, _)) in enumerate(checked.items()):
