@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from PIL import Image
 
 from xmr_lib.errors import InvalidInput
 from xmr_lib.metrics.curves import hamming_precision_recall_curve
-from xmr_lib.plots import bit_sides, code_grid, output_histogram, pr_curve
+from xmr_lib.plots import bit_sides, bits_curve, code_grid, output_histogram, pr_curve
 from xmr_lib.plots.hashing import MINUS, PLUS
 
 mpl.use("agg")
@@ -127,3 +129,21 @@ def test_curves_by_radius_say_how_they_were_averaged() -> None:
     for average, words in (("macro", "mean over queries, by radius"), ("micro", "pooled over queries, by radius")):
         curve = hamming_precision_recall_curve(distances, relevance, average=average)
         assert pr_curve({"a": curve}).axes[0].get_ylabel() == f"precision ({words})"
+
+
+def test_bits_curve_names_data_sets_only_where_there_are_several() -> None:
+    table = SimpleNamespace(
+        bits=(16, 32),
+        curves=lambda direction, metric: {
+            "CVH": (np.array([0.2, 0.3]), np.array([0.01, 0.02])),
+            "B": (np.array([0.1, 0.1]), None),
+        },
+        chance=lambda direction, metric: 0.1,
+    )
+    one = bits_curve({"scenes": table}, ["CVH"])
+    assert next(line.get_label() for line in one.axes[0].lines if not line.get_label().startswith("_")) == "CVH"
+    two = bits_curve({"scenes": table, "wikipedia": table})
+    labels = {line.get_label() for line in two.axes[0].lines}
+    assert {"CVH, scenes", "B, wikipedia"} <= labels
+    with pytest.raises(InvalidInput, match="at least one table"):
+        bits_curve({})

@@ -301,16 +301,16 @@ assert np.allclose(trail, [12.25, 2.25, 0.25]), "J of the example above"
 start = np.array([[1.0, -1.0], [-1.0, 1.0]])
 codes, _ = code_sweep(start, np.array([[1.0, 0.5]]), np.array([1]), np.ones((1, 2)), np.array([[0.0, 1.0]]), 0.0)
 assert np.array_equal(codes, [[1, -1], [1, 1]]), "of item 0 nothing is known: it keeps its code"
-
-
 ### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(903)
+
+
 def cost(j, code, u, rows, target, weights, gamma):
     """What item j with this code adds to J."""
     own = gamma * sum(((code - x) ** 2).sum() for i, x in enumerate(u) if rows[i] == j)
     return own + sum(weights[i, j] * (x @ code - len(code) * target[i, j]) ** 2 for i, x in enumerate(u))
 
 
-rng = np.random.default_rng(903)
 for m, n, bits, gamma in ((2, 4, 3, 0.0), (4, 9, 6, 3.0), (3, 7, 8, 20.0), (5, 5, 5, 1.0)):
     v, u = np.where(rng.random((n, bits)) < 0.5, 1.0, -1.0), np.tanh(2 * rng.normal(size=(m, bits)))
     rows, target = rng.permutation(n)[:m], np.where(rng.random((m, n)) < 0.4, 1.0, -0.5)

@@ -159,9 +159,10 @@ assert np.allclose(trail, [14.5, 7.5, 2.5]), "J of the example above"
 silent = np.zeros((2, 1)), np.zeros((1, 1))
 bit, _ = discrete_bit(0, codes, silent[:1], silent[1:], np.ones(1), 9 * np.eye(2), 1.0)
 assert np.array_equal(bit, [-1, 1]), "nothing is known of either item: the bits stay"
-
-
 ### BEGIN HIDDEN TESTS
+rng = np.random.default_rng(1001)
+
+
 def cost(b, views, bases, weights, graph, beta):
     """J in loops over items and pairs."""
     errors = sum(
@@ -171,7 +172,6 @@ def cost(b, views, bases, weights, graph, beta):
     return errors - beta * sum(graph[i, j] * (b[i] @ b[j]) for i in range(len(b)) for j in range(len(b)) if i != j)
 
 
-rng = np.random.default_rng(1001)
 for n, bits, k, beta in ((6, 3, 0, 0.0), (9, 4, 3, 0.6), (8, 5, 2, 0.3), (7, 2, 1, 1.5)):
     start = np.where(rng.random((n, bits)) < 0.5, 1.0, -1.0)
     views = rng.normal(size=(n, 5)), 2 * rng.normal(size=(n, 3)), rng.normal(size=(n, 2))
