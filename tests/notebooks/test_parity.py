@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from xmr_lib.course.hearts import argument_names, assert_same, heart, heart_names, library_object
 from xmr_lib.course.source import find_sources
 from xmr_lib.errors import InvalidInput, UnknownName
+from xmr_lib.nn.binary_factors import independent_sets
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = find_sources(ROOT / "notebooks" / "src")
@@ -189,6 +191,90 @@ def tokens_and_mask(rng: np.random.Generator) -> tuple[Any, ...]:
     return torch.from_numpy(rng.normal(size=(4, 6, 3))), mask
 
 
+def outputs_in_range(rng: np.random.Generator) -> tuple[Any, ...]:
+    return (torch.from_numpy(rng.uniform(-1, 1, size=(5, 8))),)
+
+
+def probabilities_and_margin(rng: np.random.Generator) -> tuple[Any, ...]:
+    u, v = (torch.from_numpy(rng.random((rows, 8))) for rows in (4, 6))
+    similar = torch.from_numpy((rng.random((4, 6)) < 0.4).astype(float))
+    return u, v, similar, float(rng.uniform(0.1, 1.0)), str(rng.choice(["l2", "l1"]))
+
+
+def outputs_proxies_labels(rng: np.random.Generator) -> tuple[Any, ...]:
+    outputs, proxies = (torch.from_numpy(rng.normal(size=(rows, 4))) for rows in (5, 7))
+    labels = torch.from_numpy((rng.random((5, 7)) < rng.choice([0.0, 0.3])).astype(float))
+    return outputs, proxies, labels, float(rng.uniform(-1, 1))
+
+
+def multi_hot(rng: np.random.Generator) -> tuple[Any, ...]:
+    return (torch.from_numpy((rng.random((6, 9)) < 0.2).astype(int)),)
+
+
+def length_and_words(rng: np.random.Generator) -> tuple[Any, ...]:
+    return int(rng.integers(8, 130)), int(rng.integers(1, 9))
+
+
+def packed_codes(rng: np.random.Generator) -> tuple[Any, ...]:
+    return tuple(rng.integers(0, 256, size=(rows, 3), dtype=np.uint8) for rows in (4, 6))
+
+
+def view_and_latent(rng: np.random.Generator) -> tuple[Any, ...]:
+    return rng.normal(size=(20, 5)), rng.normal(size=(20, 3)), float(rng.uniform(0.01, 1.0))
+
+
+def views_and_labels(rng: np.random.Generator) -> tuple[Any, ...]:
+    labels = rng.random((20, 4)) < 0.3
+    labels[:, 0] |= ~labels.any(axis=1)
+    return rng.normal(size=(20, 5)), rng.normal(size=(20, 3)), labels.astype(float)
+
+
+def outputs_and_shared(rng: np.random.Generator) -> tuple[Any, ...]:
+    f, g = (torch.from_numpy(10 * rng.normal(size=(6, 4))) for _ in range(2))
+    return f, g, torch.from_numpy((rng.random((6, 6)) < 0.4).astype(float))
+
+
+def outputs_and_codes(rng: np.random.Generator) -> tuple[Any, ...]:
+    codes = torch.from_numpy(rng.choice([-1.0, 1.0], size=(6, 4)))
+    return *outputs_and_shared(rng), codes, float(rng.uniform(0.0, 2.0)), float(rng.uniform(0.0, 2.0))
+
+
+def code_column(rng: np.random.Generator) -> tuple[Any, ...]:
+    codes, labels = rng.choice([-1.0, 1.0], size=(9, 4)), rng.integers(0, 2, size=(9, 3)).astype(float)
+    u, g, w = rng.uniform(-1, 1, size=(5, 4)), rng.uniform(-1, 1, size=(5, 4)), rng.normal(size=(4, 3))
+    target, omega = rng.choice([1.0, -0.3], size=(5, 9)), rng.permutation(9)[:5]
+    return int(rng.integers(0, 4)), *map(torch.from_numpy, (codes, u, g, w, target, labels, omega))
+
+
+def one_label_matrix(rng: np.random.Generator) -> tuple[Any, ...]:
+    return (torch.from_numpy((rng.random((6, 5)) < 0.4).astype(float)),)
+
+
+def two_label_matrices(rng: np.random.Generator) -> tuple[Any, ...]:
+    return *one_label_matrix(rng), *one_label_matrix(rng)
+
+
+def label_and_modality_logits(rng: np.random.Generator) -> tuple[Any, ...]:
+    return tuple(torch.from_numpy(10 * rng.normal(size=n)) for n in (6, 4))
+
+
+def bit_of_all_items(rng: np.random.Generator) -> tuple[Any, ...]:
+    edges = np.triu(rng.normal(size=(8, 8)) * (rng.random((8, 8)) < 0.4), 1)
+    graph = sparse.csr_array(edges + edges.T)
+    pull = rng.normal(size=8) * (rng.random(8) < 0.7)  # some ties
+    beta = float(rng.choice([0.0, 0.5]))
+    return np.where(rng.random(8) < 0.5, 1.0, -1.0), pull, graph, beta, independent_sets(graph)
+
+
+def codes_and_affinity(rng: np.random.Generator) -> tuple[Any, ...]:
+    return torch.from_numpy(rng.normal(size=(6, 8))), torch.from_numpy(rng.random((6, 6)))
+
+
+def three_outputs(rng: np.random.Generator) -> tuple[Any, ...]:
+    outputs = (torch.from_numpy(np.tanh(rng.normal(size=(6, 8)))) for _ in range(3))
+    return *outputs, float(rng.random())
+
+
 PARITY = [
     Row("01", "average_precision", "xmr_lib.metrics:average_precision", ranking),
     Row("01", "relevance_from_captions", "xmr_lib.metrics:relevance_from_captions", captions),
@@ -229,6 +315,25 @@ PARITY = [
     Row("07", "key_logits", "xmr_lib.nn.momentum:key_logits", queries_and_queue),
     Row("07", "symmetric_kl", "xmr_lib.nn.momentum:symmetric_kl", two_tables_of_logits),
     Row("07", "ranking_loss", "xmr_lib.nn.entity_losses:ranking_loss", ranking_arguments),
+    Row("11", "both_values", "xmr_lib.nn.selecting:both_values", outputs_in_range),
+    Row("11", "distance_loss", "xmr_lib.methods.hashing.dchmt:distance_loss", probabilities_and_margin),
+    Row("11", "proxy_loss", "xmr_lib.nn.proxies:proxy_loss", outputs_proxies_labels),
+    Row("11", "irrelevant_pairs", "xmr_lib.nn.proxies:irrelevant_pairs", multi_hot),
+    Row("11", "griesmer_distance", "xmr_lib.nn.proxies:griesmer_distance", length_and_words),
+    Row("09", "hamming_distance", "xmr_lib.metrics.hamming:hamming_distance", packed_codes),
+    Row("09", "loadings", "xmr_lib.methods.hashing.cmfh:loadings", view_and_latent),
+    Row("09", "semantic_cross", "xmr_lib.methods.hashing.scm_seq:semantic_cross", views_and_labels),
+    Row("09", "pair_likelihood", "xmr_lib.nn.codes:pair_likelihood", outputs_and_shared),
+    Row("09", "dcmh_objective", "xmr_lib.methods.hashing.dcmh:dcmh_objective", outputs_and_codes),
+    Row("09", "dcc_step", "xmr_lib.methods.hashing.dchuc:dcc_step", code_column),
+    Row("10", "label_cosine", "xmr_lib.nn.graded_relevance:label_cosine", two_label_matrices),
+    Row("10", "label_affinity", "xmr_lib.nn.label_graph:label_affinity", one_label_matrix),
+    Row(
+        "10", "discriminator_loss", "xmr_lib.methods.hashing.ssah_network:discriminator_loss", label_and_modality_logits
+    ),
+    Row("10", "update_bit", "xmr_lib.nn.binary_factors:update_bit", bit_of_all_items),
+    Row("10", "affinity_loss", "xmr_lib.methods.hashing.hmah_network:affinity_loss", codes_and_affinity),
+    Row("10", "modalities_to_labels", "xmr_lib.methods.hashing.bicmr_network:modalities_to_labels", three_outputs),
 ]
 
 HEARTS = [(source, name) for source in LESSONS for name in heart_names(source)]

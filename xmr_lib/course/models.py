@@ -24,7 +24,7 @@ def lessons_with_stored_fits(folder: Path) -> list[Path]:
     return [
         path
         for path in find_sources(folder)
-        if any(word in read_script(path) for word in ("fit_or_load", "stored_fit"))
+        if any(word in read_script(path) for word in ("fit_or_load", "stored_fit", "stored_training"))
     ]
 
 

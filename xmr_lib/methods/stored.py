@@ -81,6 +81,18 @@ def stored_fit(method: M, pairs: Any, seed: int, start: Any = None) -> M:
     return fit_or_load(method, pairs.train, start=begin)
 
 
+def stored_training(method: M, pairs: Any, seed: int) -> M:
+    """Fit as :func:`xmr_lib.evaluation.compare` does by default, but keep what trains in epochs.
+
+    Epochs are chosen on ``pairs.validation`` where there is one. Methods in closed form take seconds and are fitted
+    anew.
+    """
+    if hasattr(method, "epochs"):
+        return fit_or_load(method, pairs.train, pairs.validation)
+    fitted: M = method.fit(pairs.train, pairs.validation)  # type: ignore[attr-defined]
+    return fitted
+
+
 def _weights(method: Any) -> str:
     """A short hash of what a fitted method has learnt."""
     _, arrays = method._state()
