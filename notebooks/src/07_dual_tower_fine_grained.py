@@ -654,9 +654,8 @@ plots.bars(kinds, shown, ylabel="true caption preferred, %", decimals=0, chance=
 #
 # <details><summary>Answer</summary>
 #
-# No: the seeds lie on both sides of 50, a few points away. A model that *can* see the order of words need not use it,
-# and in-batch negatives hardly ever ask for it. Which thing the true caption names first is drawn at random here: were
-# it always the small one, a model that merely likes one order would look clever or blind, depending on its seed.
+# No: the seeds lie on both sides of 50. A model that *can* see the order of words need not use it, and in-batch
+# negatives hardly ever ask for it.
 #
 # </details>
 #

@@ -257,7 +257,7 @@ plots.curve(range(1, cmfh.sweeps + 1), lines, xlabel="sweep", ylabel="J / J afte
 # length one, $\tilde L$, and ask codes to reproduce $S' = 2 \tilde L \tilde L^\top - 1$: 1 for equal labels, $-1$ for
 # none in common,
 #
-# $$ \min \big\lVert \tfrac1K H_x H_y^\top - S' \big\rVert^2 . $$
+# $$ \min \; \lVert \frac{1}{K} H_x H_y^\top - S' \rVert^2 . $$
 #
 # $S'$ has $n^2$ entries and is never built, because all a bit needs is $X^\top S' Y$:
 

@@ -237,8 +237,8 @@ print(f"label -> label MAP {np.mean(ceilings):.1f} ± {np.std(ceilings, ddof=1):
 # UDCMH (Wu et al., 2018) has no labels. One binary matrix $B$ ($n \times K$) must explain the features $F_m$ of both
 # modalities at once. We know the abstract only; this form is our reconstruction:
 #
-# $$ \min_{B,\,U_m,\,a}\ \sum_m a_m^\delta \Big( \lVert F_m - B U_m \rVert_F^2 + \beta\, \mathrm{graph}_m(B) \Big),
-# \qquad B \in \{-1, 1\}^{n \times K},\quad a_m \ge 0,\ \textstyle\sum_m a_m = 1 $$
+# $$ \min_{B, U_m, a} \sum_m a_m^\delta \Big( \lVert F_m - B U_m \rVert_F^2 + \beta\, \mathrm{graph}_m(B) \Big),
+# \qquad B \in \{-1, 1\}^{n \times K},\quad a_m \ge 0,\ \sum_m a_m = 1 $$
 #
 # Items that are near in a modality pay for every bit in which they differ, far items for every bit in which they agree.
 # Three closed forms take turns: $U_m$ by least squares, $a_m \propto c_m^{1/(1-\delta)}$, where $c_m$ is the bracket,
@@ -519,7 +519,7 @@ gram
 # and the modalities improve each other in two directions. In *m2l*, label codes come together where modality codes are
 # together:
 #
-# $$ \frac1b \sum_{ij} e^{-\cos(h_l)_{ij}} \big( \eta\, e^{\cos(h_v)_{ij}} + (1 - \eta)\, e^{\cos(h_t)_{ij}} \big) $$
+# $$ \frac{1}{b}\sum_{ij} e^{-\cos(h_l)_{ij}} \big( \eta\, e^{\cos(h_v)_{ij}} + (1 - \eta)\, e^{\cos(h_t)_{ij}} \big) $$
 
 
 # %% tags=["heart"]
