@@ -296,7 +296,8 @@ plots.curve(np.arange(1, len(objective) + 1) / 3, {"J": objective}, xlabel="swee
 # *Figure 3. The objective of UDCMH after every single step ($U$, $a$, $B$) of every sweep on generated data. It never
 # rises, and most of the way is done in the first sweeps.*
 #
-# The abstract says that the *farthest* neighbours are worth keeping. Leave parts of the graph out:
+# The abstract says that the *farthest* neighbours are worth keeping. Leave parts of the graph out, on seeds
+# 3 to 5: the form of our graph was picked with the queries of seeds 0 to 2 in sight.
 
 # %%
 plain = UDCMH(bits=64, **UDCMH.preset(active))
@@ -308,7 +309,7 @@ graphs = {
     "near, beta .1": plain.clone(far=0, beta=0.1),
     "near + far, beta .1": plain.clone(beta=0.1),
 }
-graph_parts = side_by_side(graphs, generated)
+graph_parts = side_by_side(graphs, generated, seeds=[seed + 3 for seed in seeds])
 graph_parts
 
 # %%
@@ -318,7 +319,7 @@ for name in list(graphs)[1:]:
 
 # %% [markdown]
 # The graph of near items helps at $\beta = .01$, and the far ones help again. At $\beta = .1$ near items alone bring
-# every bit to one value for all items (mean 1.00 in size): the ranking is chance. Far items prevent that. So the claim
+# nearly every bit to one value for all items (mean .99 in size): the ranking is at chance, within its deviation. Far items prevent that. So the claim
 # of the abstract holds here, and without a label UDCMH is far above CVH. Keep that in mind for the next part.
 #
 #
@@ -649,7 +650,7 @@ plots.code_grid(np.concatenate(shown), groups=[name for name in which for _ in r
 
 # %% [markdown]
 # *Figure 6. The codes of twelve training pairs, near items only (top) and near and far (bottom). Above, all rows are
-# the same: each bit has one value for everybody, and no query can tell anything apart. Below, no two rows agree.*
+# (nearly) the same: each bit has one value for everybody, and no query can tell anything apart. Below, no two rows agree.*
 #
 # ## Common mistakes
 #
