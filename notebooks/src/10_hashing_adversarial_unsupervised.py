@@ -319,8 +319,9 @@ for name in list(graphs)[1:]:
 
 # %% [markdown]
 # The graph of near items helps at $\beta = .01$, and the far ones help again. At $\beta = .1$ near items alone bring
-# nearly every bit to one value for all items (mean .99 in size): the ranking is at chance, within its deviation. Far items prevent that. So the claim
-# of the abstract holds here, and without a label UDCMH is far above CVH. Keep that in mind for the next part.
+# nearly every bit to one value for all items (mean .99 in size): the ranking is at chance, within its deviation. Far
+# items prevent that. So the claim of the abstract holds here, and without a label UDCMH is far above CVH.
+# Keep that in mind for the next part.
 #
 #
 # **Question.** Why does a graph of near items alone like one and the same code for all items?
@@ -650,7 +651,8 @@ plots.code_grid(np.concatenate(shown), groups=[name for name in which for _ in r
 
 # %% [markdown]
 # *Figure 6. The codes of twelve training pairs, near items only (top) and near and far (bottom). Above, all rows are
-# (nearly) the same: each bit has one value for everybody, and no query can tell anything apart. Below, no two rows agree.*
+# (nearly) the same: each bit has one value for everybody, and no query can tell anything apart. Below, no two rows
+# agree.*
 #
 # ## Common mistakes
 #
