@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import xmr_lib.training as training
+from xmr_lib.processes import leave
 from xmr_lib.training import Player, train
 
 X = torch.randn(44, 6, generator=torch.Generator().manual_seed(0))
@@ -81,3 +82,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    leave()

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from xmr_lib.methods.dual_tower import TEAM
-from xmr_lib.processes import accelerator_for, own_share
+from xmr_lib.processes import accelerator_for, leave, own_share
 
 SETTINGS: Any = {
     "image": {"kind": "conv", "size": 16, "channels": [6], "layers": 1, "heads": 2},
@@ -42,3 +42,4 @@ def main(file: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    leave()

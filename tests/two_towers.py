@@ -19,7 +19,7 @@ from torch import Tensor
 import xmr_lib.methods.towers as towers
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.methods.dual_tower import ALIGN, CLIP
-from xmr_lib.processes import accelerator_for, own_share, seeded
+from xmr_lib.processes import accelerator_for, leave, own_share, seeded
 
 RANK, WORLD = os.environ.get("RANK", "0"), int(os.environ.get("WORLD_SIZE", "1"))
 CONV = {"kind": "conv", "size": 32, "channels": [6, 8], "layers": 1, "heads": 2, "ratio": 2}
@@ -75,3 +75,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]))
+    leave()

@@ -98,8 +98,13 @@ def is_main_process() -> bool:
 
 
 def leave() -> None:
-    """The end of the joint work: from here on every process is on its own."""
+    """The end of the joint work: from here on every process is on its own.
+
+    The wrapper that averages gradients sends a last message without waiting for it; a process that ends meanwhile is
+    aborted. So all wait for each other here.
+    """
     if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
         distributed.destroy_process_group()
 
 
