@@ -46,6 +46,7 @@ help:  ## this list
 	  '  $(PY) benchmarks/metrics.py         metrics against a double loop and torchmetrics' \
 	  '  $(PY) benchmarks/cca.py             CCA against scikit-learn' \
 	  '  $(PY) benchmarks/hashing.py         Hamming search against FAISS and a matrix product' \
+	  '  $(PY) benchmarks/hashing_from_pixels.py  hashing with frozen towers against end to end' \
 	  '  $(PY) benchmarks/training.py        ACMR and DSCMR against plain training loops' \
 	  '  $(PY) benchmarks/towers.py          CLIP against CLIPModel of transformers' \
 	  '  $(PY) benchmarks/clip_search.py     towers for CLIP at equal seconds of training' \
@@ -60,7 +61,7 @@ course: $(STAMPS)/course  ## set up, execute every lesson, write build/course/in
 lab: $(STAMPS)/data  ## set up, then open JupyterLab on the lessons
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks $(LAB_ARGS)
 
-models: $(STAMPS)/models  ## train what lessons 06 and 07 load (about half an hour, once); course does it too
+models: $(STAMPS)/models  ## train what lessons 06 to 11 load (about two hours, once); course does it too
 	@echo 'The lessons now load these fits; where they are: xmr doctor'
 
 test: $(STAMPS)/test  ## set up, then run every check and every test

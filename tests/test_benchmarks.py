@@ -27,7 +27,15 @@ def load(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.parametrize(
     ("name", "judged", "shown"),
-    [("metrics", 2, 4), ("cca", 1, 1), ("training", 6, 3), ("towers", 2, 2), ("clip_search", 1, 1), ("hashing", 4, 4)],
+    [
+        ("metrics", 2, 4),
+        ("cca", 1, 1),
+        ("training", 6, 3),
+        ("towers", 2, 2),
+        ("clip_search", 1, 1),
+        ("hashing", 4, 4),
+        ("hashing_from_pixels", 1, 1),
+    ],
 )
 def test_quick_run_as_a_reader_starts_it(name: str, judged: int, shown: int, tmp_path: Path) -> None:
     if name in PEERS:
@@ -59,6 +67,7 @@ def test_quick_run_as_a_reader_starts_it(name: str, judged: int, shown: int, tmp
         ("towers", "way_gap", 1e-3),
         ("hashing", "product_search", np.zeros((60, 100))),
         ("hashing", "our_map", 0.5),
+        ("hashing_from_pixels", "gap_of_frozen", 0.1),
     ],
 )
 def test_a_wrong_result_fails(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from xmr_lib.data import PairedDataset, load_dataset
 from xmr_lib.environment import Check
 from xmr_lib.errors import MissingData
 from xmr_lib.methods.dual_tower import ALIGN, CLIP
+from xmr_lib.methods.hashing import FromPixels
 from xmr_lib.plots import picture_grid
 from xmr_lib.retriever import Hit
 
@@ -92,6 +94,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
         (["train", "clip", "scenes", "--profile", "smoke", "--device", "gpu"], "no device named"),
         (["train", "clip", "--epochs", "0"], "greater than or equal to 1"),
         (["train", "clip", "--out", __file__], "is a file"),
+        (["train", "clip", "--bits", "16"], "are for hashing, and CLIP is a dual tower"),
+        (["train", "dchmtt"], "Did you mean 'dchmt'"),
+        (["train", "dcmh", "--profile", "smoke", "--bits", "0"], "greater than or equal to 1"),
         (["run", "77"], "77"),
         (["run", "00", "--profile", "huge"], "no profile named"),
         (["grade", "no-such-file.ipynb"], "no file"),
@@ -307,13 +312,41 @@ def test_train_stores_a_method_and_goes_on_from_it(tmp_path: Path, capsys: pytes
 
 def test_train_reads_pictures_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("xmr_lib.data.load_dataset", lambda name: object())
-    assert cli.main(["train", "clip", "wikipedia"]) == 2
-    assert "wikipedia comes as features" in capsys.readouterr().err
+    for method in ("clip", "dcmh"):
+        assert cli.main(["train", method, "wikipedia"]) == 2
+        assert "wikipedia comes as features" in capsys.readouterr().err
 
 
 def test_train_says_where_a_checkpoint_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "clip", "scenes", "--profile", "smoke", "--start", str(tmp_path / "nowhere")]) == 1
     assert "local model cache" in capsys.readouterr().err
+
+
+def test_train_hashes_from_pixels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    smoke = ["scenes", "--profile", "smoke", "--epochs", "1"]
+    assert cli.main(["train", "DCHMT", *smoke, "--bits", "16", "--seed", "2", "--out", str(first)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("DCHMT from pixels, 16 bits: 200 images, 200 captions, epochs: 1, ")
+    assert "scenes/validation: 60 images, 60 captions" in said
+    assert "MAP" in said
+    assert f"FromPixels.load({str(first)!r})" in said
+    fitted = FromPixels.load(first)
+    assert (fitted.bits, fitted.hashing_.seed, fitted.start) == (16, 2, None)
+    fitted.towers_.save(tmp_path / "towers")
+    rates = ["--start", str(tmp_path / "towers"), "--tower-lr", "1e-9"]
+    assert cli.main(["train", "dcmh", *smoke, *rates, "--out", str(second)]) == 0
+    again = FromPixels.load(second)
+    assert (again.tower_lr, again.name) == (1e-9, "DCMH from pixels")
+    words = [method.towers_.model_.state_dict()["text_tower.words.weight"] for method in (fitted, again)]
+    np.testing.assert_allclose(*words, atol=1e-6)
+
+
+def test_train_hashes_what_has_labels(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = replace(load_dataset("emoji"), labels=None, class_names=())
+    monkeypatch.setattr("xmr_lib.data.load_dataset", lambda name: bare)
+    assert cli.main(["train", "dcmh", "emoji", "--profile", "smoke"]) == 2
+    assert "emoji comes without" in capsys.readouterr().err
 
 
 # ---- run and grade hand over to the course

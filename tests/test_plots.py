@@ -194,6 +194,25 @@ def test_pr_curve_refuses(curves: dict, says: str) -> None:
         plots.pr_curve(curves)
 
 
+def test_the_legend_of_a_curve_is_crossed_by_nothing() -> None:
+    x, names = [3, 10, 30, 100], [f"method {i}" for i in range(5)]
+    free = plots.curve(x, {name: [0.1 * i, 0.1, 0.1, 5] for i, name in enumerate(names)}, log=True)
+    full = plots.curve(x, {name: [5.0 - i, 3, 3, i] for i, name in enumerate(names)}, log=True, chance=2)
+    band = plots.curve(x, {name: ([1, 1, 1, 1], [9, 9, 9, 9]) for name in names[:2]})
+    for figure, outside in ((free, False), (full, True), (band, True)):
+        figure.draw_without_rendering()  # lays it out
+        (axes,) = figure.axes
+        legend = axes.get_legend()
+        assert legend is not None
+        box = legend.get_window_extent()
+        assert (box.x0 >= axes.bbox.x1) == outside
+        assert box.x1 <= figure.bbox.x1  # nothing is cut off
+        for line in axes.lines:
+            path = line.get_transform().transform_path(line.get_path())
+            assert not path.intersects_bbox(box, filled=False)
+        assert axes.bbox.width > 250
+
+
 def test_curve_draws_mean_and_band() -> None:
     mean, deviation = np.array([1.0, 2.0, 3.0]), np.array([0.1, 0.2, 0.3])
     (axes,) = plots.curve([1, 2, 3], {"a": (mean, deviation), "b": mean}).axes

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from helpers.official_files import write_coco, write_json
 from xmr_lib.data import load_dataset
 from xmr_lib.data.coco import HASHING_SIZES, caption_ids, load, load_captions
 from xmr_lib.errors import InvalidInput, MissingData, UnknownName
@@ -24,47 +24,10 @@ def needs_real(part: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(absent, reason=f"set XMR_DATA_DIR to a folder with coco/annotations/captions_{part}.json")
 
 
-CATEGORIES = [
-    {"id": 90, "name": "toothbrush", "supercategory": "indoor"},
-    {"id": 1, "name": "person", "supercategory": "person"},
-    {"id": 13, "name": "stop sign", "supercategory": "outdoor"},
-]
-
-
-def write(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content), encoding="utf-8")
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Images 10..19 in train2017 and 20, 21 in val2017; image 11 is grey and has 6 captions, 12 has no file."""
     monkeypatch.setenv("XMR_DATA_DIR", str(tmp_path))
-    folder = tmp_path / "coco"
-    for part, numbers in (("train2017", range(10, 20)), ("val2017", range(20, 22))):
-        (folder / part).mkdir(parents=True)
-        images = [{"id": i, "file_name": f"{i:012d}.jpg", "license": 4, "width": 8, "height": 8} for i in numbers]
-        captions = [
-            {"id": 1000 - 10 * i + j, "image_id": i, "caption": f" caption {j}\nof {i}. "}
-            for j in range(6)
-            for i in reversed(numbers)
-            if j < 5 or i == 11
-        ]
-        boxes = [
-            {"id": 1, "image_id": 10, "category_id": 90, "bbox": [1, 2, 3, 4], "iscrowd": 0, "segmentation": [[1, 2]]},
-            {"id": 2, "image_id": 10, "category_id": 1, "bbox": [0, 0, 8, 8], "iscrowd": 1, "segmentation": {}},
-            {"id": 3, "image_id": 21, "category_id": 13, "bbox": [5, 5, 1, 1], "iscrowd": 0, "segmentation": []},
-        ]
-        boxes = [box for box in boxes if box["image_id"] in numbers]
-        write(folder / "annotations" / f"captions_{part}.json", {"images": images, "annotations": captions})
-        write(folder / "annotations" / f"instances_{part}.json", {"annotations": boxes, "categories": CATEGORIES})
-        for i in numbers:
-            if i != 12:
-                picture = Image.new(
-                    "L" if i == 11 else "RGB", (8, 8), 10 * (i - 9) if i == 11 else (10 * (i - 9), 0, 0)
-                )
-                picture.save(folder / part / f"{i:012d}.jpg")
-    return folder
+    return write_coco(tmp_path)
 
 
 def write_karpathy(folder: Path, sentence: str = "karpathy {j} of {i}") -> None:
@@ -79,7 +42,7 @@ def write_karpathy(folder: Path, sentence: str = "karpathy {j} of {i}") -> None:
         }
         for i, split in splits.items()
     ]
-    write(folder / "dataset_coco.json", {"dataset": "coco", "images": images})
+    write_json(folder / "dataset_coco.json", {"dataset": "coco", "images": images})
 
 
 def test_captions_and_pictures_stay_together(folder: Path) -> None:
@@ -157,7 +120,7 @@ def test_karpathy_test_images_keep_the_order_of_his_file(folder: Path) -> None:
     for entry in content["images"]:
         entry["split"] = "test"
     content["images"].reverse()
-    write(path, content)
+    write_json(path, content)
     test = load().split("test")
     assert test.metadata["image_id"].tolist() == [*range(21, 12, -1), 11, 10]
     numbers = caption_ids(test)  # captions keep the order of the files, ids follow them
@@ -177,7 +140,7 @@ def test_caption_ids_survive_karpathy_order(folder: Path) -> None:
     write_karpathy(folder, sentence="caption {j} of {i}.")
     for entry in (content := json.loads((folder / "dataset_coco.json").read_text(encoding="utf-8")))["images"]:
         entry["sentences"].reverse()
-    write(folder / "dataset_coco.json", content)
+    write_json(folder / "dataset_coco.json", content)
     data = load()
     for number, caption in zip(caption_ids(data), data.captions, strict=True):
         j, i = int(caption.split()[1]), int(caption.split()[-1].rstrip("."))
@@ -244,14 +207,14 @@ def test_damaged_json_is_explained(folder: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("content", [[], {"images": []}, {"images": [{"id": 1}], "annotations": []}])
 def test_another_format_is_explained(folder: Path, content: Any) -> None:
-    write(folder / "annotations" / "captions_val2017.json", content)
+    write_json(folder / "annotations" / "captions_val2017.json", content)
     with pytest.raises(InvalidInput, match=r"captions_val2017\.json (does not hold|is not in the COCO format)"):
         load()
 
 
 def test_a_path_as_file_name_is_refused(folder: Path) -> None:
     images = [{"id": 1, "file_name": "../secret.jpg"}]
-    write(folder / "annotations" / "captions_val2017.json", {"images": images, "annotations": []})
+    write_json(folder / "annotations" / "captions_val2017.json", {"images": images, "annotations": []})
     with pytest.raises(InvalidInput, match="not a plain file name"):
         load()
 

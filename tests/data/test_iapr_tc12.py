@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from helpers.official_files import TRAVELS, place, text_of, write_iapr
 from xmr_lib.data import load_dataset
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.data.iapr_files import description
@@ -15,45 +15,17 @@ from xmr_lib.data.iapr_tc12 import split_words
 from xmr_lib.data.tagged_labels import TaggedLabels
 from xmr_lib.errors import InvalidInput, MissingData, UnknownName
 
-N = 30
 SIZES = (3, 10, 4)
-HEAD = "<DOC>\n<DOCNO>annotations/{place}.eng</DOCNO>\n<TITLE>R & D at Machu Picchu</TITLE>\n"
-
-
-def place(i: int) -> str:
-    return f"{i // 20:02d}/{i}"
-
-
-def text_of(i: int) -> str:
-    return f"a café & {'a lake' if i % 2 else 'two llamas < a hill'};\nthing{i}"
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Photograph i shows label 7 always, 200 if 3 divides it; 5 has no region, 6 no description."""
     monkeypatch.setenv("XMR_DATA_DIR", str(tmp_path))
-    folder = tmp_path / "iapr_tc12"
-    regions: dict[str, list[str]] = {"00": [], "01": []}
-    for i in range(1, N + 1):
-        for top, suffix in (("images", "jpg"), ("annotations_complete_eng", "eng")):
-            path = folder / top / f"{place(i)}.{suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if suffix == "jpg":
-                Image.new("RGB", (i, 4)).save(path)
-            else:
-                told = "" if i == 6 else f"<DESCRIPTION>{text_of(i)}</DESCRIPTION>\n"
-                path.write_bytes((HEAD.format(place=place(i)) + told + "<NOTES></NOTES>\n</DOC>\n").encode("latin-1"))
-        if i != 5:
-            regions[place(i)[:2]] += [f"{i}\t1\t7", f"{i}\t2\t7"] + ([f"{i}\t3\t200"] if i % 3 == 0 else [])
-    for part, lines in regions.items():
-        (folder / "saiapr_tc-12" / part).mkdir(parents=True)
-        (folder / "saiapr_tc-12" / part / "labels.txt").write_text("\n".join([*lines, "", "999 1 3"]), "utf-8")
-    (folder / "wlist.txt").write_text("3\tair\n7\tsky-blue\n200\tpalm tree\n", encoding="utf-8")
-    return folder
+    return write_iapr(tmp_path)
 
 
 def kept() -> list[int]:
-    return [i for i in range(1, N + 1) if i not in (5, 6)]
+    return [i for i in range(1, TRAVELS + 1) if i not in (5, 6)]
 
 
 def test_pictures_descriptions_and_labels_belong_together(folder: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from helpers.official_files import PHOTOS, labels_of, tags_of, write_mirflickr
 from xmr_lib.data import load_dataset
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.data.mirflickr_files import COPY, LABELS
@@ -22,23 +22,11 @@ needs_real = pytest.mark.skipif(
     reason="set XMR_DATA_DIR to a folder with mirflickr25k/txt_database.txt to test on real tags",
 )
 
-N = 60
 SIZES = (2, 6, 2)
 
 
-def tags_of(number: int) -> list[str]:
-    """ "sea" on odd photographs (30), "été" on every third (20), "rare" on 19, one tag of its own on all."""
-    carried = {"sea": number % 2 == 1, "été": number % 3 == 0, "rare": number > N - 19, f"own{number}": True}
-    return [tag for tag, here in carried.items() if here]
-
-
-def labels_of(number: int) -> set[str]:
-    """ "sky" on every fourth photograph, "dog" on every fifth."""
-    return {name for name, step in {"sky": 4, "dog": 5}.items() if number % step == 0}
-
-
 def labelled() -> list[int]:
-    return [i for i in range(1, N + 1) if labels_of(i)]
+    return [i for i in range(1, PHOTOS + 1) if labels_of(i)]
 
 
 def tagged() -> list[int]:
@@ -48,19 +36,7 @@ def tagged() -> list[int]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XMR_DATA_DIR", str(tmp_path))
-    folder = tmp_path / "mirflickr25k"
-    (folder / "mirflickr/meta/tags").mkdir(parents=True)
-    (folder / "annotations").mkdir()
-    for i in range(1, N + 1):
-        text = "\r\n".join(tags_of(i)) + "\r\n"
-        (folder / f"mirflickr/meta/tags/tags{i}.txt").write_bytes(text.encode("utf-8"))
-        Image.new("RGB", (i, 7)).save(folder / f"mirflickr/im{i}.jpg")
-    for label in LABELS:
-        lines = "".join(f"{i}\n" for i in range(1, N + 1) if label in labels_of(i))
-        (folder / f"annotations/{label}.txt").write_text(lines, encoding="utf-8")
-    (folder / "annotations/dog_r1.txt").write_text("1\n", encoding="utf-8")
-    (folder / "annotations/README.txt").write_text("not a label", encoding="utf-8")
-    return folder
+    return write_mirflickr(tmp_path)
 
 
 @pytest.fixture
@@ -158,7 +134,7 @@ def test_annotations_may_lie_elsewhere(folder: Path, where: str) -> None:
 
 
 def test_missing_and_damaged_files_are_explained(folder: Path) -> None:
-    (folder / "annotations/sky.txt").write_text(f"4\n{N + 1}\n", encoding="utf-8")
+    (folder / "annotations/sky.txt").write_text(f"4\n{PHOTOS + 1}\n", encoding="utf-8")
     with pytest.raises(InvalidInput, match=r"Line 2 of .*sky\.txt must be the number of a photograph.*'61'"):
         load_dataset("mirflickr25k", sizes=SIZES)
     (folder / "annotations/sky.txt").write_text("four\n", encoding="utf-8")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers.official_files import IMAGES, carries, shows, write_nus_wide, write_nus_wide_10k5
 from xmr_lib.data import load_dataset
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.data.features import FeatureDataset
@@ -23,54 +24,20 @@ needs_real = pytest.mark.skipif(
     reason="set XMR_DATA_DIR to a folder with nus_wide_10.5k/label_10500.txt to test on real tags",
 )
 
-N = 120
 SMALL = (6, 20, 6)
-TAGS = ("blue", "holiday", "water")
-
-
-def shows(i: int) -> set[str]:
-    """Image i shows "sky" if 2 divides i, "water" if 3 does, and "toy", which is none of the 21, always."""
-    return {"toy"} | ({"sky"} if i % 2 == 0 else set()) | ({"water"} if i % 3 == 0 else set())
-
-
-def carries(i: int) -> list[int]:
-    """Tag "blue" unless 4 divides i, "water" if 3 does and 4 does not."""
-    return [int(i % 4 > 0), 0, int(i % 3 == 0 and i % 4 > 0)]
-
-
-RELEVANT = [i for i in range(N) if i % 2 == 0 or i % 3 == 0]
+RELEVANT = [i for i in range(IMAGES) if i % 2 == 0 or i % 3 == 0]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XMR_DATA_DIR", str(tmp_path))
-    folder = tmp_path / "nus_wide"
-    for name in ("ImageList", "Groundtruth/AllLabels", "NUS_WID_Tags", "Low_Level_Features", "Flickr/a"):
-        (folder / name).mkdir(parents=True)
-    (folder / "ImageList/Imagelist.txt").write_text("".join(f"a\\{i:04d}.jpg\n" for i in range(N)), encoding="utf-8")
-    for concept in (*CONCEPTS_21, "toy"):
-        lines = "".join(f"{int(concept in shows(i))}\n" for i in range(N))
-        (folder / f"Groundtruth/AllLabels/Labels_{concept}.txt").write_text(lines, encoding="utf-8")
-    rows = "".join("\t".join(map(str, carries(i))) + "\t\n" for i in range(N))
-    (folder / "NUS_WID_Tags/AllTags1k.txt").write_text(rows, encoding="utf-8")
-    (folder / "NUS_WID_Tags/TagList1k.txt").write_text("\n".join(TAGS) + "\n", encoding="utf-8")
-    colours = "".join(" ".join([str(i)] * 64) + "\n" for i in range(N))
-    (folder / "Low_Level_Features/Normalized_CH.dat").write_text(colours, encoding="utf-8")
-    return folder
+    return write_nus_wide(tmp_path)
 
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XMR_DATA_DIR", str(tmp_path))
-    folder = tmp_path / "nus_wide_10.5k"
-    (folder / "images").mkdir(parents=True)
-    texts = [["sky", "nikon"], ["2007"], ["sky", "water", "sky"]] * 10
-    (folder / COPY[0]).write_text("".join(" ".join(tags) + "\n" for tags in texts), encoding="utf-8")
-    labels = np.eye(21, dtype=int)[np.arange(30) % 21]
-    (folder / COPY[1]).write_text("".join(" ".join(map(str, row)) + " \n" for row in labels), encoding="utf-8")
-    (folder / COPY[2]).write_text("".join(f"images/{i}.jpg\n" for i in range(30)), encoding="utf-8")
-    (folder / COPY[3]).write_text("water\nsky\n", encoding="utf-8")
-    return folder
+    return write_nus_wide_10k5(tmp_path)
 
 
 def test_images_have_one_of_the_21_concepts_or_more(folder: Path) -> None:
@@ -105,7 +72,7 @@ def test_ten_concepts_are_counted(folder: Path) -> None:
     data = load_dataset("nus_wide", protocol="TC-10", layout="text", sizes=SMALL)
     assert len(data.class_names) == 10
     assert {"sky", "water", "toy"} <= set(data.class_names)
-    assert len(data) == N  # "toy" is frequent here
+    assert len(data) == IMAGES  # "toy" is frequent here
 
 
 def test_pictures_with_their_tags(folder: Path) -> None:
@@ -115,6 +82,8 @@ def test_pictures_with_their_tags(folder: Path) -> None:
     row = RELEVANT.index(3)
     assert data.captions[row] == "blue water"
     assert data.captions[RELEVANT.index(4)] == ""  # no tag
+    assert data.metadata["tags"].astype(int).tolist() == [carries(i) for i in RELEVANT]
+    assert data.metadata["tag_column"] == {"blue": 0, "holiday": 1, "water": 2}
     assert data.images[row].size == (9, 5)
     assert len(data.split("train").captions) == 20
 

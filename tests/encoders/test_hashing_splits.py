@@ -12,7 +12,7 @@ import pytest
 from xmr_lib.data.base import PairedDataset, PairedFeatures
 from xmr_lib.encoders import hashing_splits as module
 from xmr_lib.encoders.hashing_splits import SCENES, HashingSplits, hashing_splits
-from xmr_lib.errors import UnknownName
+from xmr_lib.errors import InvalidInput, UnknownName
 
 needs_wikipedia = pytest.mark.skipif(
     not (Path(os.environ.get("XMR_DATA_DIR", "nothing")) / "wikipedia" / "raw_features.mat").is_file(),
@@ -107,8 +107,27 @@ def test_the_same_seed_gives_the_same_rows(name: str) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(UnknownName, match="generated, scenes, wikipedia"):
-        hashing_splits("coco")
+    with pytest.raises(UnknownName, match="coco, generated, iapr_tc12, mirflickr25k, nus_wide, scenes, wikipedia"):
+        hashing_splits("flickr30k")
+    with pytest.raises(UnknownName, match="generated has no option sizes; only official data sets have options"):
+        hashing_splits("generated", sizes=(2, 4, 2))
+
+
+def test_where_validation_lies() -> None:
+    splits = hashing_splits("generated")
+    assert splits.validation is not None
+    assert set(rows(splits.validation)) <= set(rows(splits.without_training()))  # the scenes: outside, see above
+
+
+def test_without_training_needs_the_training_pairs_first() -> None:
+    data = pairs()
+    known, new = data.subset([2, 0], "toy/train"), data.subset([1], "toy/database")
+    whole = data.subset([2, 0, 1], "toy/database")
+    splits = HashingSplits(known, None, data.subset([1], "toy/query"), whole)
+    np.testing.assert_array_equal(splits.without_training().image, new.image)
+    for other in (data, new, whole.subset([2, 1, 0])):
+        with pytest.raises(InvalidInput, match="database of toy does not begin with its 2 training pairs"):
+            replace(splits, database=other).without_training()
 
 
 def pairs() -> PairedFeatures:

@@ -132,6 +132,14 @@ def test_bow_by_hand() -> None:
     np.testing.assert_allclose(encoder.encode(["B, a!", "a a", "unknown"]), [both, [1, 0], [0, 0]], atol=1e-6)
 
 
+def test_bow_may_keep_the_most_frequent_words_only() -> None:
+    encoder = load_text_encoder("bow", fit_on=["sea blue", "sea sky", "sea blue"], words=2)
+    assert (encoder.encode(["sea", "blue", "sky"]) > 0).tolist() == [[False, True], [True, False], [False, False]]
+    assert encoder.fingerprint != load_text_encoder("bow", fit_on=["sea blue", "sea sky", "sea blue"]).fingerprint
+    with pytest.raises(InvalidInput, match="words must be a whole number of at least 1"):
+        load_text_encoder("bow", fit_on=["sea"], words=0)
+
+
 def test_bow_equals_scikit_learn() -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from xmr_lib.course import check
-from xmr_lib.course.checker import NOT_DONE, PASSED, WRONG, CheckResult, _failures, show
+from xmr_lib.course.checker import NOT_DONE, PASSED, WRONG, CheckResult, show
 from xmr_lib.course.exercises import instructor
 from xmr_lib.course.hearts import heart
 from xmr_lib.course.source import code_cells, find_sources
@@ -387,11 +387,6 @@ WRONG_SOLUTIONS: dict[str, dict[str, Callable[..., Any]]] = {
 
 for path in sorted((Path(__file__).parent / "wrong").glob("lesson*.py")):
     WRONG_SOLUTIONS |= runpy.run_path(str(path))["WRONG_SOLUTIONS"]
-
-
-@pytest.fixture(autouse=True)
-def fresh_hints() -> None:
-    _failures.clear()
 
 
 @pytest.mark.parametrize("task_id", TASKS)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from helpers.halves import COLOURS, TOWERS, two_halves
 from xmr_lib.data import load_dataset
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.data.pixels import pixel_tensor, with_pixels
@@ -25,43 +25,18 @@ from xmr_lib.evaluation.entity_margins import entity_margins
 from xmr_lib.methods.dual_tower import AGREE, CLIP
 from xmr_lib.methods.dual_tower.agree import WEIGHTS, EntityTowers
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230), "white": (250, 250, 250)}
-TOWERS: dict[str, Any] = {
-    "image": {"kind": "conv", "size": 16, "channels": [8], "layers": 1, "heads": 2},
-    "text": {"kind": "bag", "width": 16, "hidden": 16},
-    "dim": 16,
-    "batch_size": 32,
-    "captions": 2,
-    "lr": 1e-2,
-    "weight_decay": 0.01,
-}
 RANKING = ("text_mask", "object_mask", "image_mask")
 
 
-def two_halves(seed: int = 0, copies: int = 4) -> PairedDataset:
-    """Sixteen kinds of pictures, a colour on the left and one on the right: things with names and boxes."""
-    rng = np.random.default_rng(seed)
-    images, captions, kinds = [], [], []
-    for _ in range(copies):
-        for i, left in enumerate(COLOURS):
-            for j, right in enumerate(COLOURS):
-                array = np.zeros((16, 16, 3))
-                array[:, :8], array[:, 8:] = COLOURS[left], COLOURS[right]
-                noisy = np.clip(array + rng.normal(0, 20, array.shape), 0, 255).astype(np.uint8)
-                images.append(Image.fromarray(noisy))
-                captions += [f"left {left} then right {right}", f"a left {left} and right {right} picture"]
-                kinds.append(np.array([i, j]))
-    n = len(images)
-    return PairedDataset(
-        "halves",
-        f"1-{seed}-{copies}",
-        images,
-        captions,
-        np.repeat(np.arange(n), 2),
-        np.arange(n) % 16,
+def named_halves(seed: int = 0, copies: int = 4) -> PairedDataset:
+    """Things with names and boxes: a colour on the left and one on the right."""
+    data = two_halves(seed, copies, ("left {left} then right {right}", "a left {left} and right {right} picture"))
+    kinds = [np.array(divmod(thing, 4)) for thing in data.instances.tolist()]
+    return replace(
+        data,
         class_names=tuple(COLOURS),
         labels=np.array([np.isin(np.arange(4), row) for row in kinds]),
-        metadata={"boxes": [np.array([[0, 0, 8, 16], [8, 0, 8, 16]])] * n, "box_class": kinds},
+        metadata={"boxes": [np.array([[0, 0, 8, 16], [8, 0, 8, 16]])] * data.n_images, "box_class": kinds},
     )
 
 
@@ -71,7 +46,7 @@ def method(**changes: Any) -> AGREE:
 
 def prepared(**changes: Any) -> tuple[EntityTowers, dict[str, Tensor]]:
     """A fresh network and one of its batches."""
-    data, own = two_halves(), method(**changes)
+    data, own = named_halves(), method(**changes)
     own.tokenizer_ = own.learn_tokenizer(data.captions)
     pixels, tokens = pixel_tensor(data.images, 16), own.tokenizer_.encode(data.captions)
     return own._fresh_network().train(), next(iter(own.batches(data, pixels, tokens)(0)))
@@ -79,12 +54,12 @@ def prepared(**changes: Any) -> tuple[EntityTowers, dict[str, Tensor]]:
 
 @pytest.fixture(scope="module")
 def clip() -> CLIP:
-    return CLIP(**TOWERS, epochs=20).fit(two_halves())
+    return CLIP(**TOWERS, epochs=20).fit(named_halves())
 
 
 @pytest.fixture(scope="module")
 def tuned(clip: CLIP) -> AGREE:
-    return method().fit(two_halves(), start=clip)
+    return method().fit(named_halves(), start=clip)
 
 
 def test_six_terms_with_the_released_weights() -> None:
@@ -136,18 +111,18 @@ def test_whole_and_hidden_pictures_share_one_batch_norm() -> None:
 
 
 def test_the_main_term_alone_is_clip(clip: CLIP) -> None:
-    own = method(weights={"main": 1.0}, keep_statistics=False).fit(two_halves(), start=clip)
-    same = CLIP(**TOWERS, epochs=3, warm_up=own.warm_up).fit(two_halves(), start=clip)
+    own = method(weights={"main": 1.0}, keep_statistics=False).fit(named_halves(), start=clip)
+    same = CLIP(**TOWERS, epochs=3, warm_up=own.warm_up).fit(named_halves(), start=clip)
     for name, value in same.model_.state_dict().items():
         torch.testing.assert_close(own.model_.state_dict()[name], value)
 
 
 def test_it_keeps_what_clip_knew_and_prefers_whole_captions(clip: CLIP, tuned: AGREE) -> None:
-    test = two_halves(seed=1, copies=1)
+    test = named_halves(seed=1, copies=1)
     # A bag of words does not tell left from right: about one in two at best; chance is 1/16.
     assert evaluate(tuned, test, metrics=["R@1"]).value("R@1", "i2t") > 0.3
-    main = method(weights={"main": 1.0}).fit(two_halves(), start=clip)
-    detached = method(detached=True).fit(two_halves(), start=clip)
+    main = method(weights={"main": 1.0}).fit(named_halves(), start=clip)
+    detached = method(detached=True).fit(named_halves(), start=clip)
     for hide in ("mask", "grey"):
         live, inert, alone = (entity_margins(each, test, hide) for each in (tuned, detached, main))
         assert live.fraction >= alone.fraction
@@ -156,7 +131,7 @@ def test_it_keeps_what_clip_knew_and_prefers_whole_captions(clip: CLIP, tuned: A
 
 
 def test_batch_norms_keep_their_statistics_on_demand(clip: CLIP, tuned: AGREE) -> None:
-    moved = method(keep_statistics=False).fit(two_halves(), start=clip)
+    moved = method(keep_statistics=False).fit(named_halves(), start=clip)
     name = "image_tower.stem.0.1.running_mean"
     before = clip.model_.state_dict()[name]
     assert torch.equal(tuned.model_.state_dict()[name], before)
@@ -187,21 +162,21 @@ def test_empty_slots_count_in_the_released_form_only() -> None:
 
 
 def test_data_without_boxes_have_four_terms_less(clip: CLIP) -> None:
-    data = replace(two_halves(), metadata={}, class_names=(), labels=None)
+    data = replace(named_halves(), metadata={}, class_names=(), labels=None)
     own = method(epochs=1).fit(data, start=clip)
     assert set(own.history_.terms) == {"main", "prompt", "text_mask"}
     assert own.history_.terms["prompt"] == [0]  # no word of the default list in these captions
 
 
 def test_fit_store_load_and_the_same_seed_again(clip: CLIP, tuned: AGREE, tmp_path: Path) -> None:
-    test = two_halves(seed=1, copies=1)
+    test = named_halves(seed=1, copies=1)
     tuned.save(tmp_path / "agree")
     loaded = AGREE.load(tmp_path / "agree")
     np.testing.assert_array_equal(
         loaded.similarity(test.images, test.captions), tuned.similarity(test.images, test.captions)
     )
     assert loaded.get_params() == tuned.get_params()
-    again, other = method().fit(two_halves(), start=clip), method(seed=1).fit(two_halves(), start=clip)
+    again, other = method().fit(named_halves(), start=clip), method(seed=1).fit(named_halves(), start=clip)
     np.testing.assert_array_equal(again.encode_image(test.images), tuned.encode_image(test.images))
     assert not np.allclose(other.encode_image(test.images), tuned.encode_image(test.images))
 
@@ -225,17 +200,19 @@ def test_the_tokenizer_knows_the_words_of_the_prompt() -> None:
 @pytest.mark.parametrize("weights", [{"main": -1.0, "prompt": 1.0}, {"main": 0.0}, {}])
 def test_weights_that_are_none(weights: dict[str, float]) -> None:
     with pytest.raises(InvalidInput, match="weights must be 0 or more"):
-        method(weights=weights).fit(two_halves())
+        method(weights=weights).fit(named_halves())
 
 
 def test_a_term_that_does_not_exist() -> None:
     with pytest.raises(UnknownName, match="term of AGREE"):
-        method(weights={"mian": 1.0}).fit(two_halves())
+        method(weights={"mian": 1.0}).fit(named_halves())
 
 
 def train_here(folder: Path) -> None:
     """What one process does, and each of two."""
-    own = method(epochs=2, batch_size=22, ranking_rows=8, keep_statistics=False).fit(two_halves(copies=2), device="cpu")
+    own = method(epochs=2, batch_size=22, ranking_rows=8, keep_statistics=False).fit(
+        named_halves(copies=2), device="cpu"
+    )
     save_file(own._state()[1], folder / f"agree-{os.environ.get('RANK', '0')}.safetensors")
 
 
@@ -243,7 +220,8 @@ def train_here(folder: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs a build of PyTorch with libuv")
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    modules = os.pathsep.join(sys.path)  # the processes find tests/helpers too
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": modules}
     for name, options in (("one", []), ("two", launch)):
         (tmp_path / name).mkdir()
         command = [sys.executable, *options, __file__, str(tmp_path / name)]

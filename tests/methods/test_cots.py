@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from helpers.halves import TOWERS, two_halves
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.data.caption_batches import CaptionBatches
 from xmr_lib.data.noise import mismatch_captions
@@ -24,33 +24,6 @@ from xmr_lib.errors import InvalidInput
 from xmr_lib.methods.dual_tower import CLIP, COTS
 from xmr_lib.methods.dual_tower.cots_network import COTSNetwork, Pairs
 from xmr_lib.nn.momentum import EMPTY
-
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230), "white": (250, 250, 250)}
-TOWERS = {
-    "image": {"kind": "conv", "size": 16, "channels": [8], "layers": 1, "heads": 2},
-    "text": {"kind": "bag", "width": 16, "hidden": 16},
-    "dim": 16,
-    "batch_size": 32,
-    "captions": 2,
-    "lr": 1e-2,
-    "weight_decay": 0.01,
-}
-
-
-def two_halves(seed: int = 0, copies: int = 4) -> PairedDataset:
-    """Sixteen kinds of pictures: one colour on the left, one on the right; two captions each, all true."""
-    rng = np.random.default_rng(seed)
-    images, captions = [], []
-    for _ in range(copies):
-        for left in COLOURS:
-            for right in COLOURS:
-                array = np.zeros((16, 16, 3))
-                array[:, :8], array[:, 8:] = COLOURS[left], COLOURS[right]
-                noisy = np.clip(array + rng.normal(0, 20, array.shape), 0, 255).astype(np.uint8)
-                images.append(Image.fromarray(noisy))
-                captions += [f"left {left} then right{right}", f"a left {left} and right{right} picture"]
-    n = len(images)
-    return PairedDataset("halves", f"{seed}-{copies}", images, captions, np.repeat(np.arange(n), 2), np.arange(n) % 16)
 
 
 def method(**changes: Any) -> COTS:
@@ -308,7 +281,8 @@ def train_here(folder: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="torchrun needs a build of PyTorch with libuv")
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    modules = os.pathsep.join(sys.path)  # the processes find tests/helpers too
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": modules}
     found = {}
     for processes in (1, 2):
         folder = tmp_path / str(processes)

@@ -157,6 +157,25 @@ def test_only_the_tower_whose_turn_it_is_learns(data: PairedFeatures) -> None:
     assert sorted(changed.nonzero()[:, 0].tolist()) == sorted(rows.tolist())
 
 
+def test_centred_outputs_of_the_other_side_earn_nothing_by_a_constant(data: PairedFeatures) -> None:
+    """Move all texts by a constant: the images learn the same as before; in the paper's form they do not."""
+    labels = torch.from_numpy(np.asarray(data.labels, dtype=np.float32))
+    batch = next(iter(DCMH(**SMALL).batches(data)(0)))
+
+    def slope(centre: bool, shift: float) -> Tensor:
+        torch.manual_seed(0)
+        network = DCMH(**SMALL, centre=centre).build(data.image.shape[1], data.text.shape[1], 12)
+        network.remember(labels, torch.Generator().manual_seed(0))
+        network.text_latest += shift
+        network(batch, "image", 0.0)["pairs"].backward()
+        first = next(network.image_tower.parameters()).grad
+        assert first is not None
+        return first
+
+    assert torch.allclose(slope(True, 0.0), slope(True, 3.0), atol=1e-6)
+    assert not torch.allclose(slope(False, 0.0), slope(False, 3.0), atol=1e-3)
+
+
 def test_the_objective_falls_and_the_codes_find_the_labels(splits: HashingSplits) -> None:
     """Seeds 0 to 2 give about .71 / .69 (CVH about .53, chance .46)."""
     method = DCMH(**(DCMH.preset("course") | {"epochs": 8})).fit(splits.train)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from xmr_lib.data.base import PairedDataset, PairedFeatures
+from helpers.halves import TOWERS, two_halves
+from xmr_lib.data.base import PairedFeatures
 from xmr_lib.data.caption_batches import CaptionBatches
 from xmr_lib.data.pixels import pixel_tensor
 from xmr_lib.errors import InvalidInput, UnknownName
@@ -26,32 +27,8 @@ from xmr_lib.methods.dual_tower.dive_network import SetTowers
 from xmr_lib.nn.set_losses import circular_variance, mmd_loss
 from xmr_lib.nn.set_similarity import chamfer, set_cosines, smooth_chamfer
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230), "white": (250, 250, 250)}
-TOWERS: dict[str, Any] = {
-    "image": {"kind": "conv", "size": 16, "channels": [8], "layers": 1, "heads": 2},
-    "text": {"kind": "bag", "width": 16, "hidden": 16},
-    "dim": 16,
-    "batch_size": 32,
-    "captions": 2,
-    "lr": 1e-2,
-    "weight_decay": 0.01,
-}
-
-
-def half_views(seed: int = 0, copies: int = 4) -> PairedDataset:
-    """Sixteen kinds of pictures, a colour on the left and one on the right; a caption names one half only."""
-    rng = np.random.default_rng(seed)
-    images, captions = [], []
-    for _ in range(copies):
-        for left in COLOURS:
-            for right in COLOURS:
-                array = np.zeros((16, 16, 3))
-                array[:, :8], array[:, 8:] = COLOURS[left], COLOURS[right]
-                noisy = np.clip(array + rng.normal(0, 20, array.shape), 0, 255).astype(np.uint8)
-                images.append(Image.fromarray(noisy))
-                captions += [f"left{left}", f"a picture that is right{right}"]
-    n = len(images)
-    return PairedDataset("views", f"{seed}-{copies}", images, captions, np.repeat(np.arange(n), 2), np.arange(n) % 16)
+half_views = partial(two_halves, captions=("left{left}", "a picture that is right{right}"))
+"""A caption names one half only."""
 
 
 def method(**changes: Any) -> DivE:
@@ -274,7 +251,8 @@ def train_here(folder: Path) -> None:
 def test_two_processes_do_what_one_does(tmp_path: Path) -> None:
     """Batches of 16 images are shared; every process ranks all of them."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    modules = os.pathsep.join(sys.path)  # the processes find tests/helpers too
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "PYTHONPATH": modules}
     for name, options in (("one", []), ("two", launch)):
         (tmp_path / name).mkdir()
         command = [sys.executable, *options, __file__, str(tmp_path / name)]

@@ -13,23 +13,20 @@ from transformers import (
     AlignConfig,
     AlignModel,
     BertTokenizer,
-    CLIPConfig,
     CLIPImageProcessor,
-    CLIPModel,
     CLIPTokenizer,
     EfficientNetImageProcessor,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
+from helpers.clip_folder import CLIP_WORDS, clip_folder, shake
 from xmr_lib.data.base import PairedDataset
 from xmr_lib.errors import InvalidInput, MissingData
 from xmr_lib.methods.dual_tower import ALIGN, CLIP
 from xmr_lib.methods.dual_tower.hub import scaling_of
+from xmr_lib.processes import seeded
 
-LETTERS = [*"!abcdefghijklmnopqrstuvwxyz"]
-BPE = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "re", "red</w>", "ca", "cat</w>"]
-CLIP_WORDS = {token: number for number, token in enumerate([*BPE, "<|startoftext|>", "<|endoftext|>"])}
 BERT_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "cat", "dog", "!", "on", "the", "##s", "mat"]
 TEXTS = ["!", "red cat!", "a cat", "red red red red cat", "a b c d e f g h i j k l m n o p q r s t u v w x y z"]
 
@@ -38,39 +35,6 @@ def pictures(*sizes: tuple[int, int]) -> list[Image.Image]:
     rng = np.random.default_rng(0)
     coarse = [Image.fromarray(rng.integers(0, 256, (3, 3, 3), dtype=np.uint8)) for _ in sizes]
     return [image.resize(size) for image, size in zip(coarse, sizes, strict=True)]
-
-
-def shake(model: torch.nn.Module) -> Any:
-    """Random values everywhere, so that no bias is 0 and no running variance 1."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            if value.is_floating_point() and value.ndim:
-                noise = torch.randn(value.shape, generator=generator)
-                value.copy_(noise.abs() + 0.5 if name.endswith("running_var") else value + 0.2 * noise)
-    return model.eval()
-
-
-def clip_folder(folder: Path, act: str, patch: int, dim: int, legacy: bool) -> Any:
-    """A small random CLIP with its tokenizer and image processor. ``legacy``: a configuration of before 2023."""
-    blocks = {"num_hidden_layers": 2, "num_attention_heads": 2, "hidden_act": act}
-    end = CLIP_WORDS["<|endoftext|>"]
-    vision = {"hidden_size": 24, "intermediate_size": 40, "image_size": 32, "patch_size": patch}
-    text = {"hidden_size": 16, "intermediate_size": 64, "vocab_size": len(CLIP_WORDS), "max_position_embeddings": 12}
-    special = {"eos_token_id": 2 if legacy else end, "bos_token_id": end - 1, "pad_token_id": 1}
-    config = CLIPConfig(
-        vision_config=blocks | vision,
-        text_config=blocks | text | special,
-        projection_dim=dim,
-        logit_scale_init_value=3.0,
-    )
-    model = shake(CLIPModel(config))
-    model.save_pretrained(folder)
-    merges = [("r", "e"), ("re", "d</w>"), ("c", "a"), ("ca", "t</w>")]
-    CLIPTokenizer(vocab=CLIP_WORDS, merges=merges).save_pretrained(folder)
-    size = {"height": 32, "width": 32}
-    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
-    return model
 
 
 def align_folder(folder: Path, stretch: float, odd: list[int], scaling: dict[str, Any]) -> Any:
@@ -92,7 +56,8 @@ def align_folder(folder: Path, stretch: float, odd: list[int], scaling: dict[str
         projection_dim=last.projection.project_conv.out_channels,
         temperature_init_value=0.05,
     )
-    model = shake(AlignModel(config))
+    with seeded(0):
+        model = shake(AlignModel(config))
     model.vision_model.train()
     with torch.no_grad():
         for _ in range(5):  # running statistics that fit the weights: else every picture looks alike after a few norms

@@ -22,6 +22,7 @@ from xmr_lib.methods.hashing.ssah_network import (
     pair_loss,
 )
 from xmr_lib.metrics import mean_average_precision, relevance_from_labels
+from xmr_lib.nn.codes import label_similarity
 from xmr_lib.training import train
 
 SMALL: dict[str, Any] = {
@@ -246,6 +247,32 @@ def test_a_round_is_labnet_discriminators_imgnet_txtnet() -> None:
 def test_rates_fall_from_round_to_round() -> None:
     players = SSAH(**{**SMALL, "decay": 0.5, "epochs": 4}).players(network())
     assert [players["image"].schedule(p) for p in (0.0, 0.24, 0.25, 0.5, 0.99)] == [1.0, 1.0, 0.5, 0.25, 0.125]
+
+
+def test_the_pupils_alone_see_centred_codes() -> None:
+    plain, centred, data = network(), network(centre=True), batch(pairs())
+    similar = label_similarity(data["labels"], data["labels"])
+    anchor = plain.label_net(data["labels"])
+    for player in PLAYERS:
+        if player == "discriminator":
+            continue
+        before, after = (net(data, player, 0.0)["code pairs"].item() for net in (plain, centred))
+        if player == "label":
+            assert after == before
+        else:
+            tower = getattr(plain, f"{player}_tower")
+            assert before == pytest.approx(pair_loss(tower(data[player]), anchor, similar).item(), rel=1e-5)
+            seen = anchor - anchor.mean(dim=0)
+            assert after == pytest.approx(pair_loss(tower(data[player]), seen, similar).item(), rel=1e-5)
+
+
+def test_the_label_net_scales_its_input_where_the_others_do() -> None:
+    data = pairs()
+    method = SSAH(**{**SMALL, "standardise": True, "epochs": 1}).fit(data)
+    net: Any = method.model_
+    scaled = net.label_net.scaling(torch.from_numpy(data.labels.astype(np.float32)))
+    assert scaled.mean(dim=0).abs().max() < 1e-5
+    assert scaled.std(dim=0, correction=0).sub(1).abs().max() < 1e-5
 
 
 # --- what SSAH shows ------------------------------------------------------------------------------------------------

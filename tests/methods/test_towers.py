@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
+from helpers.halves import TOWERS, two_halves
 from xmr_lib.data.base import PairedDataset, PairedFeatures
 from xmr_lib.errors import InvalidInput, MissingData, UnknownName
 from xmr_lib.evaluation import evaluate
@@ -18,31 +18,9 @@ from xmr_lib.methods.dual_tower import CLIP
 from xmr_lib.methods.stored import fit_or_load, stored_at
 from xmr_lib.methods.towers import take_over, warm_up_then_cosine
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230), "white": (250, 250, 250)}
-IMAGE = {"kind": "conv", "size": 16, "channels": [8], "layers": 1, "heads": 2}
-TEXT = {"kind": "bag", "width": 16, "hidden": 16}
-
-
-def two_halves(seed: int = 0, copies: int = 4) -> PairedDataset:
-    """Sixteen kinds of pictures: one colour on the left, one on the right; two captions each, all true."""
-    rng = np.random.default_rng(seed)
-    images, captions = [], []
-    for _ in range(copies):
-        for left in COLOURS:
-            for right in COLOURS:
-                array = np.zeros((16, 16, 3))
-                array[:, :8], array[:, 8:] = COLOURS[left], COLOURS[right]
-                noisy = np.clip(array + rng.normal(0, 20, array.shape), 0, 255).astype(np.uint8)
-                images.append(Image.fromarray(noisy))
-                captions += [f"left {left} then right{right}", f"a left {left} and right{right} picture"]
-    n = len(images)
-    things = np.tile(np.arange(16), copies)
-    return PairedDataset("halves", f"1-{seed}-{copies}", images, captions, np.repeat(np.arange(n), 2), things)
-
 
 def method(**changes: Any) -> CLIP:
-    settings = {"image": IMAGE, "text": TEXT, "dim": 16, "epochs": 60, "batch_size": 32, "captions": 2, "lr": 1e-2}
-    return CLIP(**{**settings, "weight_decay": 0.01, "warm_up": 0.1, **changes})
+    return CLIP(**{**TOWERS, "epochs": 60, "warm_up": 0.1, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +122,7 @@ def test_start(fitted: CLIP) -> None:
     np.testing.assert_allclose(same.encode_text(data.captions), fitted.encode_text(data.captions), atol=1e-4)
     assert same.tokenizer_ is fitted.tokenizer_
     with pytest.raises(InvalidInput, match=r"towers of this CLIP do not fit: image_tower\."):
-        method(image={**IMAGE, "channels": [12]}, epochs=1).fit(data, start=fitted)
+        method(image={**TOWERS["image"], "channels": [12]}, epochs=1).fit(data, start=fitted)
     with pytest.raises(InvalidInput, match="not fitted yet"):
         method(epochs=1).fit(data, start=method())
     other = method(dim=8)

@@ -1,7 +1,8 @@
 """Train what some lessons load: ``python -m xmr_lib.course.models``, or ``make models``.
 
-Lessons 06 and 07 show methods that train for minutes. They ask ``fit_or_load`` for them, which trains and stores what
-is not stored yet. This command runs those lessons once for that purpose, so that the next run takes its normal time.
+Some lessons show methods that train for minutes, or compare many of them. They ask ``fit_or_load`` for them, which
+trains and stores what is not stored yet. This command runs those lessons once for that purpose, so that the next run
+takes its normal time.
 """
 
 from __future__ import annotations

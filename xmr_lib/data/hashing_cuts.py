@@ -14,6 +14,9 @@ from xmr_lib.errors import InvalidInput, check_positive
 Sizes = Sequence[int]
 """Queries, training rows, validation rows."""
 
+DRAWN = "-one-caption-"
+"""In the version of a data set: what comes before says which pictures, the seed after it which captions were drawn."""
+
 
 def hashing_cut(n: int, sizes: Sizes, seed: int, what: str = "items") -> dict[str, IntArray]:
     """Draw the roles of ``n`` rows with ``seed``; no paper published its own lists.
@@ -84,7 +87,7 @@ def hashing_items(data: PairedDataset, sizes: Sizes, seed: int) -> PairedDataset
     place = np.argsort(np.argsort(kept.caption_image, kind="stable"))[chosen] - first
     return replace(
         kept,
-        version=f"{kept.version}-one-caption-{seed}",
+        version=f"{kept.version}{DRAWN}{seed}",
         captions=[kept.captions[j] for j in chosen],
         caption_image=np.arange(kept.n_images),
         splits=splits,

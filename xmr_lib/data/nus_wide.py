@@ -87,7 +87,8 @@ def load(
         pictures and captions. Splits: "train", "validation", "test", 80 / 10 / 10 % of every class: 8,000 / 1,000 /
         1,000. Hashing: the same with labels (n, 21) or (n, 10) multi-hot, or :class:`TaggedLabels`; splits "train" and
         "validation", both inside "database", and "query", outside of it.
-        Metadata: "file" (paths) and "row" (lines of the image list, from 0).
+        Metadata: "file" (paths) and "row" (lines of the image list, from 0). Pictures for hashing also have "tags"
+        (n, 1000) bool and the dict "tag_column" from the tags to columns.
 
     Raises:
         MissingData: A file is not there; the message tells where it comes from and where it goes.

@@ -91,7 +91,8 @@ class Part:
         )
 
     def pictures(self, folder: Path, remedy: str) -> PairedDataset:
-        """The photographs in ``folder``, each with its tags as one caption."""
+        """The photographs in ``folder``, each with its tags as one caption; metadata holds the 1,000 tags too."""
+        tags = {"tags": self.bags > 0, "tag_column": {tag: column for column, tag in enumerate(self.tags)}}
         return PairedDataset(
             name="nus_wide",
             version=self.version,
@@ -101,7 +102,7 @@ class Part:
             labels=self.labels,
             class_names=self.concepts,
             splits=self.splits,
-            metadata={**self.metadata, "file": self.files},
+            metadata={**self.metadata, **tags, "file": self.files},
         )
 
     def features(self, image: NDArray[np.float32], kind: str) -> FeatureDataset:

@@ -57,7 +57,7 @@ def load_text_encoder(name: str = "minilm", fit_on: Sequence[str] | None = None,
         name: ``minilm`` (installed; 384-d), ``minilm-layers`` (the same read at three depths; 1152-d), ``bow``
             or ``lda`` (learnt from ``fit_on``), or a CLIP hub name or folder.
         fit_on: Training captions, for ``bow`` and ``lda``.
-        options: ``topics`` and ``seed`` for lda.
+        options: ``words`` for bow; ``topics`` and ``seed`` for lda.
 
     Raises:
         UnknownName: A name without ``/`` that is not among the installed encoders.

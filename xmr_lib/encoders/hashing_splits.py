@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from xmr_lib.config import profile as active_profile
 from xmr_lib.data import load_dataset
 from xmr_lib.data.base import PairedDataset, PairedFeatures
+from xmr_lib.data.features import FeatureDataset
 from xmr_lib.data.hashing_cuts import one_caption
 from xmr_lib.encoders.anchors import RBFAnchors
 from xmr_lib.encoders.features import encode_images
+from xmr_lib.encoders.official_hashing import OPTIONS, official_features
 from xmr_lib.encoders.text import BagOfWords
-from xmr_lib.errors import check_choice
+from xmr_lib.errors import InvalidInput, UnknownName, check_choice
 
 SCENES = {"smoke": (200, 60, 60, 180), "course": (3000, 500, 500, 2000), "paper": (10_000, 1000, 2000, 20_000)}
 """Profile -> training, validation, query and other database scenes."""
@@ -28,8 +31,9 @@ class HashingSplits:
 
     Attributes:
         train: What the hash functions are learnt from.
-        validation: For choosing epochs and hyper-parameters, outside of all others; None where the training rows of a
-            published split were not cut.
+        validation: For choosing epochs and hyper-parameters; shares no item with ``train`` and ``query``. The scenes
+            hold it outside of the database too; in ``generated``, in the official sets and in Wikipedia cut with
+            ``held_out`` it is a part of the database. None where a published split has none.
         query: Held out; its labels only measure.
         database: What is searched. Its first rows are the training pairs, as in most papers.
     """
@@ -39,18 +43,50 @@ class HashingSplits:
     query: PairedFeatures
     database: PairedFeatures
 
+    @classmethod
+    def of(cls, data: FeatureDataset) -> HashingSplits:
+        """The splits "train", "query", "database" and, where there is one, "validation" of a data set of features.
+
+        So containers of other people's features take part:
+        ``HashingSplits.of(load_hashing_container(path).features(sizes))``.
+
+        Raises:
+            UnknownName: A split is missing; the message lists those that are there.
+        """
+        train, query, database = (data.split(name) for name in ("train", "query", "database"))
+        return cls(train, data.split("validation") if "validation" in data.splits else None, query, database)
+
     @property
     def name(self) -> str:
         """The name of the data set."""
         return self.query.name.partition("/")[0]
 
     def without_training(self) -> PairedFeatures:
-        """The database without the training pairs: items no hash function has seen (empty for Wikipedia)."""
-        rest = np.arange(self.train.n_images, self.database.n_images)
-        return self.database.subset(rest, f"{self.name}/database without training items")
+        """The database without the training pairs: items no hash function has seen (empty for Wikipedia).
+
+        Raises:
+            InvalidInput: The first rows of the database are not the training pairs.
+        """
+        n = self.train.n_images
+        if not _begins_with(self.database, self.train):
+            raise InvalidInput(
+                f"The database of {self.name} does not begin with its {n} training pairs, so it is not known which "
+                "items are new. Put them first; if none of them is in the database, all items are new as they are."
+            )
+        return self.database.subset(
+            np.arange(n, self.database.n_images), f"{self.name}/database without training items"
+        )
 
 
-def hashing_splits(name: str, profile: str | None = None, *, seed: int = 0, held_out: bool = False) -> HashingSplits:
+def _begins_with(whole: Any, part: Any) -> bool:
+    """Whether the first items of one data set are those of another, by all that both hold."""
+    sides = ([getattr(data, name, None) for data in (whole, part)] for name in ("labels", "image", "text", "captions"))
+    return all(np.array_equal(a[: part.n_images], b) for a, b in sides if a is not None and b is not None)
+
+
+def hashing_splits(
+    name: str, profile: str | None = None, *, seed: int = 0, held_out: bool = False, **options: Any
+) -> HashingSplits:
     """A data set in the four roles.
 
     ``scenes``     EfficientNet-Lite0 features (1280) of the pictures and word counts of one caption each, drawn with
@@ -58,24 +94,34 @@ def hashing_splits(name: str, profile: str | None = None, *, seed: int = 0, held
     ``wikipedia``  The features of 2010, both views lifted to similarities to 500 training rows; 10 classes, one each.
                    Database = the 2,173 training rows, queries = the 693 test rows.
     ``generated``  See :mod:`xmr_lib.data.generated`.
+    ``mirflickr25k``, ``nus_wide``, ``iapr_tc12``, ``coco``
+                   The official files in the sizes of hashing papers, see :mod:`xmr_lib.encoders.official_hashing`.
 
     Args:
-        name: One of the three.
-        profile: Number of scenes. Default: the active profile.
-        seed: Of the captions, of the anchors, of the generated rows.
+        name: One of them.
+        profile: Number of scenes; the other data sets have one size, the official ones that of ``sizes``.
+            Default: the active profile.
+        seed: Of the captions, of the anchors, of the generated rows, of the roles in official sets.
         held_out: Cut the training rows of Wikipedia in two, so that there is a validation part (then the training rows
-            are fewer, and the database is still all of them).
+            are fewer, and the database is still all of them). The other data sets have one in any case.
+        options: Of official sets only, for example ``hashing_splits("nus_wide", protocol="TC-10")``:
+            :data:`xmr_lib.encoders.official_hashing.OPTIONS`.
 
     Raises:
-        UnknownName: Another name.
-        MissingData: The files of Wikipedia are not here.
+        UnknownName: Another name, or an option that this data set does not have.
+        MissingData: The files of Wikipedia or of an official set are not here.
     """
     loaders: dict[str, Callable[[], HashingSplits]] = {
         "scenes": lambda: _scenes(active_profile(profile), seed),
         "wikipedia": lambda: _wikipedia(seed, held_out),
-        "generated": lambda: _generated(seed),
+        "generated": lambda: HashingSplits.of(load_dataset("generated", seed=seed)),
     }
-    return loaders[check_choice(name, loaders, "data set for hashing")]()
+    check_choice(name, [*loaders, *OPTIONS], "data set for hashing")
+    if name in OPTIONS:
+        return HashingSplits.of(official_features(name, seed, **options))
+    if options:
+        raise UnknownName(f"{name} has no option {', '.join(options)}; only official data sets have options.")
+    return loaders[name]()
 
 
 def hashing_scenes(profile: str | None = None) -> PairedDataset:
@@ -120,9 +166,3 @@ def _wikipedia(seed: int, held_out: bool) -> HashingSplits:
         lifted.subset(data.splits["query"], "wikipedia/query"),
         lifted.subset(np.concatenate([train, rest]), "wikipedia/database"),
     )
-
-
-def _generated(seed: int) -> HashingSplits:
-    data = load_dataset("generated", seed=seed)
-    parts = {name: data.split(name) for name in ("train", "validation", "query", "database")}
-    return HashingSplits(**parts)

@@ -13,7 +13,7 @@ import numpy as np
 
 from xmr_lib.encoders.base import Features, batches
 from xmr_lib.encoders.hub import load_from_hub, weights_digest
-from xmr_lib.errors import InvalidInput, MissingData
+from xmr_lib.errors import InvalidInput, MissingData, check_positive
 
 
 class MiniLM:
@@ -90,17 +90,21 @@ class BagOfWords:
 
     Args:
         fit_on: Training captions. Words of other captions are ignored.
+        words: Keep so many words, the most frequent ones. Default: all.
     """
 
     name = "bow"
 
-    def __init__(self, fit_on: Sequence[str]) -> None:
+    def __init__(self, fit_on: Sequence[str], words: int | None = None) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         _need_texts(fit_on, self.name)
-        self._vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", dtype=np.float32).fit(fit_on)
+        if words is not None:
+            check_positive(words, "words")
+        pattern = r"(?u)\b\w+\b"
+        self._vectorizer = TfidfVectorizer(token_pattern=pattern, max_features=words, dtype=np.float32).fit(fit_on)
         self.dim = len(self._vectorizer.vocabulary_)
-        self.fingerprint = f"bow-{_digest(fit_on)}-v1"
+        self.fingerprint = f"bow-{_digest(fit_on)}-v1" if words is None else f"bow-{words}-{_digest(fit_on)}-v1"
 
     def encode(self, texts: Sequence[str]) -> Features:
         """m sentences -> (m, vocabulary size)."""

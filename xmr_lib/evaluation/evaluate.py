@@ -52,7 +52,7 @@ def evaluate(
             f"A {type(method).__name__} has no method similarity(images, texts). For a ready matrix call "
             "evaluate_similarity(similarity, data)."
         )
-    images, texts = _inputs(data)
+    images, texts = inputs_of(data)
     start = perf_counter()
     if callable(getattr(method, "rankings", None)):
         similarity, t2i = method.rankings(images, texts)
@@ -85,7 +85,7 @@ def evaluate_similarity(
     Returns:
         A :class:`Report`, see :func:`evaluate`.
     """
-    _inputs(data)
+    inputs_of(data)
     similarity = check_same_shape(check_similarity(similarity), (data.n_images, data.n_captions), "similarity")
     chosen = [metric(each) for each in (_default_metrics(data, ks) if metrics is None else metrics)]
     if data.labels is None and any(each.needs_labels for each in chosen):
@@ -141,7 +141,7 @@ def evaluate_directions(
     )
 
 
-def _inputs(data: Data) -> tuple[Any, Any]:
+def inputs_of(data: Data) -> tuple[Any, Any]:
     """What a method's ``similarity`` gets for this kind of data."""
     if isinstance(data, PairedFeatures):
         return data.image, data.text

@@ -25,7 +25,7 @@ from xmr_lib.data.base import PairedFeatures
 from xmr_lib.encoders.hashing_splits import HashingSplits
 from xmr_lib.errors import InvalidInput, check_choice
 from xmr_lib.evaluation.compare import Measure
-from xmr_lib.evaluation.evaluate import evaluate_directions
+from xmr_lib.evaluation.evaluate import evaluate_directions, inputs_of
 from xmr_lib.evaluation.names import Direction, metric
 from xmr_lib.evaluation.report import Report
 from xmr_lib.methods.hashing.base import Codes, HashingMethod
@@ -49,7 +49,8 @@ def evaluate_hashing(
 
     Args:
         method: Fitted on ``splits.train``.
-        splits: Queries and database with labels.
+        splits: Queries and database with labels; as features, or as pictures and sentences
+            (:func:`xmr_lib.encoders.hashing_pictures.hashing_pictures`) for a method that reads those.
         protocol: One of :data:`PROTOCOLS`.
         metrics: ``"MAP"`` (over all, expected over ties), ``"MAP@50/hits"``, ``"P@H<=2"``, ... (see
             :func:`xmr_lib.evaluation.names.metric`). Instance metrics such as R@1 make no sense here: a query has no
@@ -108,9 +109,10 @@ def hashing_task(
                 "per image in the order of the images. Take one caption per image, as hashing_splits does."
             )
     codes = _database_codes(method, database, protocol)
+    images, texts = inputs_of(query)
     distances = {
-        "i2t": method.distances(method.encode_image(query.image), codes["text"]),
-        "t2i": method.distances(method.encode_text(query.text), codes["image"]),
+        "i2t": method.distances(method.encode_image(images), codes["text"]),
+        "t2i": method.distances(method.encode_text(texts), codes["image"]),
     }
     degrees = (relevance or shared_labels)(query.labels, database.labels)
     return HashingTask(distances, np.asarray(degrees).astype(np.uint16))
@@ -175,7 +177,8 @@ def _database_codes(method: HashingMethod, database: PairedFeatures, protocol: s
                 "Evaluate on the splits it was fitted on."
             )
         return {"image": codes, "text": codes}
+    images, texts = inputs_of(database)
     if protocol == "fused":
-        codes = method.encode_pairs(database.image, database.text)
+        codes = method.encode_pairs(images, texts)
         return {"image": codes, "text": codes}
-    return {"image": method.encode_image(database.image), "text": method.encode_text(database.text)}
+    return {"image": method.encode_image(images), "text": method.encode_text(texts)}

@@ -11,7 +11,7 @@ Constructor arguments are hyper-parameters and are only stored; what is learnt e
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -27,10 +27,11 @@ class Method:
     """Base of all methods: parameters as in scikit-learn, a check that ``fit`` was called, storage in a folder.
 
     Attributes:
-        parts: Classes of fitted attributes that are methods themselves, by attribute name (see :meth:`load`).
+        parts: Classes of fitted attributes and hyper-parameters that are methods themselves, by name (see
+            :meth:`load`); several, where it may be one of them.
     """
 
-    parts: ClassVar[Mapping[str, type[Method]]] = {}
+    parts: ClassVar[Mapping[str, type[Method] | Sequence[type[Method]]]] = {}
 
     def fit(self, train: Any, validation: Any = None) -> Self:
         """Learn from the pairs of ``train``; ``validation`` may be used to choose, never ``test``."""

@@ -1,8 +1,9 @@
 """A fitted method in a folder: ``config.json`` (class, hyper-parameters) and ``fitted.safetensors`` (what was learnt).
 
 Nothing is unpickled: the configuration is JSON and the arrays are safetensors. A method inside a method (SCM holds a CM
-and an SM) is stored with it, its arrays under ``<attribute>.``. A method that trains a network says itself what it
-stores: ``_state() -> (JSON values, arrays)`` and ``_set_state(values, arrays)``.
+and an SM) is stored with it, its arrays under ``<attribute>.``; one among the hyper-parameters by its class and its own
+hyper-parameters. A method that trains a network says itself what it stores: ``_state() -> (JSON values, arrays)`` and
+``_set_state(values, arrays)``.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _fitted(method: Any) -> dict[str, Any]:
 
 def _describe(method: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Configuration and arrays of a method, inner methods included."""
-    config: dict[str, Any] = {"class": type(method).__name__, "parameters": method.get_params(), "methods": {}}
+    config: dict[str, Any] = {**_settings(method), "methods": {}}
     arrays: dict[str, np.ndarray] = {}
     if hasattr(method, "_state"):
         config["state"], arrays = method._state()
@@ -75,9 +76,29 @@ def _describe(method: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return config, arrays
 
 
+def _settings(method: Any) -> dict[str, Any]:
+    """Class and hyper-parameters; of a hyper-parameter that is a method the same."""
+    given = method.get_params().items()
+    values = {key: _settings(value) if hasattr(value, "get_params") else value for key, value in given}
+    return {"class": type(method).__name__, "parameters": values}
+
+
+def _part(cls: Any, key: str, name: str) -> Any:
+    """The class called ``name`` of the method inside a ``cls`` at ``key``, as ``cls.parts`` allows it."""
+    allowed = cls.parts[key]
+    return {each.__name__: each for each in ((allowed,) if isinstance(allowed, type) else allowed)}[name]
+
+
+def _unfitted(cls: type, settings: dict[str, Any]) -> Any:
+    """The method that :func:`_settings` described."""
+    values = settings["parameters"].items()
+    parts: Any = getattr(cls, "parts", {})
+    return cls(**{key: _unfitted(_part(cls, key, v["class"]), v) if key in parts else v for key, v in values})
+
+
 def _rebuild(cls: type, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
     """The method that :func:`_describe` described. Inner classes are those that ``cls.parts`` names."""
-    method = cls(**config["parameters"])
+    method = _unfitted(cls, config)
     if "state" in config:
         method._set_state(config["state"], arrays)
         return method
@@ -86,5 +107,5 @@ def _rebuild(cls: type, config: dict[str, Any], arrays: dict[str, np.ndarray]) -
             setattr(method, key, value)
     for key, inner in config["methods"].items():
         own = {name.removeprefix(f"{key}."): array for name, array in arrays.items() if name.startswith(f"{key}.")}
-        setattr(method, key, _rebuild(cls.parts[key], inner, own))  # type: ignore[attr-defined]
+        setattr(method, key, _rebuild(_part(cls, key, inner["class"]), inner, own))
     return method

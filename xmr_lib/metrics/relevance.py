@@ -63,7 +63,8 @@ def label_cosine_relevance(query_labels: Any, database_labels: Any = None, thres
     """A strict relevance: relevant = the cosine of the two label rows reaches the threshold.
 
     The cosine of multi-hot rows is (shared labels) / sqrt(labels of the query * labels of the item): one label in
-    common says less about two items with many labels than about two with one each.
+    common says less about two items with many labels than about two with one each. For training,
+    :func:`xmr_lib.nn.graded_relevance.label_cosine` gives the cosines themselves.
 
     Args:
         query_labels: (q, c) multi-hot (or (q,) class numbers).

@@ -13,7 +13,8 @@ ROUNDING = 1e-6  # a cosine equal to the threshold counts as reaching it, howeve
 def label_cosine(a: Tensor, b: Tensor) -> Tensor:
     """Cosine of every row of ``a`` with every row of ``b``; a row of zeros has cosine 0 with all.
 
-    For multi-hot rows this is (shared labels) / sqrt(labels of i * labels of j).
+    For multi-hot rows this is (shared labels) / sqrt(labels of i * labels of j): for training what
+    :func:`xmr_lib.metrics.label_cosine_relevance` cuts at a threshold to measure.
 
     Args:
         a: (b, c), 0 or more. b: (n, c).

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from xmr_lib.errors import InvalidInput
-from xmr_lib.plots.labels import names_below, ticks_at
+from xmr_lib.plots.labels import clear_legend, names_below, ticks_at
 from xmr_lib.plots.style import (
     COLOURS,
     DASHES,
@@ -126,6 +126,8 @@ def curve(
 ) -> Figure:
     """Lines over ``x`` with a band of one deviation on either side: what an ablation shows.
 
+    The legend stands beside the axes where no corner is free.
+
     Args:
         x: p positions; up to a dozen whole numbers, or any on a logarithmic axis, become the ticks.
         series: Name -> (mean, deviation), two vectors of p numbers; or name -> mean.
@@ -154,7 +156,7 @@ def curve(
         axes.set_xscale("log")
     ticks_at(axes, positions)
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.legend()
+    clear_legend(axes)
     return figure
 
 

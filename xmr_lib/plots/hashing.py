@@ -164,7 +164,7 @@ def output_histogram(outputs: Mapping[str, Any], *, bins: int = 41, scale: float
 
 def _panel(axes: Axes, x: Any, bins: int, scale: float) -> None:
     """One histogram, as wide as nearly all outputs and both targets need."""
-    reach = 1.1 * max(float(np.quantile(np.abs(x), 0.995)), scale)
+    reach = max(float(np.quantile(np.abs(x), 0.995)), scale)
     edges = np.linspace(-reach, reach, bins + 1)
     share = np.histogram(np.clip(x, -reach, reach), edges)[0] / x.size
     axes.bar((edges[:-1] + edges[1:]) / 2, 100 * share, width=np.diff(edges), color=COLOURS[0], linewidth=0)
@@ -208,7 +208,7 @@ def bits_curve(
 
 @styled
 def bits_panels(curves: Mapping[str, Series], bits: Sequence[int], *, chance: Mapping[str, float]) -> Figure:
-    """A metric over the number of bits, one panel per direction, many methods: all lines differ by their marker.
+    """MAP over the number of bits, one panel per direction, many methods: all lines differ by their marker.
 
     Args:
         curves: Direction -> name -> (mean, deviation) or mean, fractions, one per length, as of
@@ -232,7 +232,7 @@ def bits_panels(curves: Mapping[str, Series], bits: Sequence[int], *, chance: Ma
             axes.plot(bits, 100 * mean, marker="os^Dv<>pP*Xhd"[index % 13], markersize=6, label=name, **look)
         axes.axhline(100 * chance[direction], color="black", linestyle=":", linewidth=1)
         axes.set(title=direction, xlabel="bits", xticks=list(bits))
-    panels[0].set_ylabel("%")
+    panels[0].set_ylabel("MAP, %")
     panels[-1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=FONT)
     return figure
 
@@ -258,7 +258,7 @@ def proxy_histogram(cosines: Mapping[str, Any], own: Any, *, margins: Mapping[st
         axes.hist(c[mask], edges, density=True, color=COLOURS[1], alpha=0.7, label="own classes")
         axes.hist(c[~mask], edges, density=True, histtype="step", color=COLOURS[0], linewidth=2, label="others")
         axes.axvline(margins[name], color="black", linestyle=":", label="margin")
-        axes.set(title=as_label(name), xlabel="cosine of item and proxy")
+        axes.set(title=as_label(name), xlabel="cosine of item and proxy", xticks=[-1, -0.5, 0, 0.5, 1])
     panels[0].set_ylabel("density")
     panels[-1].legend(fontsize=FONT)
     return figure

@@ -1,4 +1,4 @@
-"""Labels that do not touch: words beside points, ticks at given positions, names below bars."""
+"""Labels that do not touch: words beside points, ticks at given positions, names below bars, legends beside lines."""
 
 from __future__ import annotations
 
@@ -120,3 +120,22 @@ def names_below(axes: Axes, names: Sequence[str], width: float) -> None:
         axes.tick_params(axis="x", labelrotation=35)
         for label in axes.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
+
+
+def clear_legend(axes: Axes) -> None:
+    """A legend where no line or band runs through it: in a free corner, or else to the right of the axes.
+
+    Args:
+        axes: With everything else drawn, in a figure of their own.
+    """
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    legend = axes.legend()
+    figure.draw_without_rendering()  # fixes the layout, so that sizes on the screen are known
+    box = legend.get_window_extent()
+    lines = [line.get_transform().transform_path(line.get_path()) for line in axes.lines]
+    bands = [axes.transData.transform_path(path) for band in axes.collections for path in band.get_paths()]
+    covered = any(line.intersects_bbox(box, filled=False) for line in lines)
+    if covered or any(band.intersects_bbox(box) for band in bands):
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        figure.set_figwidth(figure.get_figwidth() + box.width / figure.dpi)

@@ -6,8 +6,10 @@ the tokens (:class:`xmr_lib.data.hub_tokens.HubTokenizer`): the table of word ve
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +17,7 @@ from torch import Tensor
 
 from xmr_lib.data.hub_tokens import HubTokenizer
 from xmr_lib.encoders.hub import load_from_hub
-from xmr_lib.errors import InvalidInput
+from xmr_lib.errors import InvalidInput, check_choice
 from xmr_lib.methods.dual_tower.hub_names import ALIGN_NAMES, CLIP_NAMES, renamed
 from xmr_lib.methods.towers import TowerMethod
 from xmr_lib.training import History
@@ -37,6 +39,31 @@ class Checkpoint:
         """Refuse a form that is not known here."""
         if not right:
             raise InvalidInput(f"{self.name} has {what}, which our towers lack. Take a checkpoint of the usual form.")
+
+
+def open_tower(name: str, cls: Any = None) -> TowerMethod:
+    """A fitted dual tower by name: one of ours that was saved in a folder, else a checkpoint of ``transformers``.
+
+    Args:
+        name: Folder or hub name. cls: The class whose ``from_pretrained`` reads a checkpoint; CLIP's, if it has none.
+
+    Raises:
+        MissingData: Nothing of that name. InvalidInput: A folder of another method, or damaged.
+    """
+    from xmr_lib.methods import dual_tower
+
+    config = Path(name) / "config.json"
+    try:
+        stored = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    except ValueError as error:
+        raise InvalidInput(f"{config} is damaged. Save the method there again.") from error
+    if "class" in stored:
+        fitted: TowerMethod = getattr(dual_tower, check_choice(stored["class"], dual_tower.__all__, "dual tower")).load(
+            name
+        )
+        return fitted
+    read: TowerMethod = getattr(cls, "from_pretrained", dual_tower.CLIP.from_pretrained)(name)
+    return read
 
 
 def read_clip(cls: Any, name: str, changes: Mapping[str, Any]) -> Any:

@@ -82,7 +82,7 @@ class AlternatingNetwork(FeatureNetwork):
         """
         tower = self.image_tower if side == "image" else self.text_tower
         outputs, rows = gather_rows(tower(batch[side])), gather_rows(batch["image_index"])
-        self.latest(side)[rows] = outputs.detach()
+        self.latest(side)[rows] = outputs.detach().float()  # in bf16 too the memory stays float32
         return outputs, rows
 
 

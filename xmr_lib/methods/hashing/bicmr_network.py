@@ -82,21 +82,26 @@ def self_refinement(feature: Tensor, refined: Tensor) -> Tensor:
     return (p.exp() * (p - q)).mean()
 
 
-def correlation_loss(label: Tensor, image: Tensor, text: Tensor, similarity: Tensor) -> Tensor:
+def correlation_loss(label: Tensor, image: Tensor, text: Tensor, similarity: Tensor, centre: bool = False) -> Tensor:
     """cor: likelihood of the similarities under the codes of both modalities and of the labels, each against labels.
 
     2 l(image, label*) + 2 l(text, label*) + l(label*, label); l is the mean of :func:`pair_likelihood`, * a constant.
     The released code adds l(image, label*) and l(label*, image), which are equal, since S is symmetric: hence the 2.
 
+    Where few pairs are similar, an image earns most by one answer to all of them: an output against the mean of
+    label* makes every Theta negative. With ``centre`` image and text see label* minus its mean over the batch, and
+    that answer earns nothing.
+
     Args:
-        label, image, text: (b, bits). similarity: (b, b) of 0 and 1, symmetric.
+        label, image, text: (b, bits). similarity: (b, b) of 0 and 1, symmetric. centre: Ours; the paper has none.
 
     >>> zero = torch.zeros(1, 2)
     >>> round(correlation_loss(zero, zero, zero, torch.ones(1, 1)).item(), 4)  # 5 ln 2
     3.4657
     """
     constant = label.detach()
-    sides = sum((pair_likelihood(side, constant, similarity).mean() for side in (image, text)), label.new_zeros(()))
+    seen = constant - constant.mean(dim=0) if centre else constant  # (b, bits)
+    sides = sum((pair_likelihood(side, seen, similarity).mean() for side in (image, text)), label.new_zeros(()))
     return 2 * sides + pair_likelihood(constant, label, similarity).mean()
 
 
@@ -109,6 +114,26 @@ def multi_label_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     2.7726
     """
     return -(labels * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def adjusted_similarity(labels: Tensor, code: Tensor, factor: float, threshold: float | None) -> Tensor:
+    """S of the joint pass: [cos(L+, L+) >= threshold], L+ = [L, factor * bits of the label code].
+
+    Without a threshold the rule is "at least one *label* in common", and the code has no say: a bit is no label, and
+    hardly two codes have no bit in common.
+
+    Args:
+        labels: (b, c) multi-hot. code: (b, bits) outputs of the label net, a constant. factor: 0 or more.
+        threshold: In 0..1, or None.
+
+    Returns:
+        (b, b) of 0 and 1.
+
+    >>> adjusted_similarity(torch.eye(2), torch.ones(2, 4), 0.01, None).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    rows = labels if threshold is None else with_code_bits(labels, code, factor)  # (b, c) or (b, c + bits)
+    return threshold_similarity(rows, rows, threshold)
 
 
 class Hashed(NamedTuple):
@@ -182,12 +207,11 @@ class BiCMRNetwork(FeatureNetwork):
                 "classes": 0.5 * multi_label_softmax(label.logits, labels),
             }
         image, text = self._hashed(batch, "image"), self._hashed(batch, "text")
-        described = with_code_bits(labels, label.code.detach(), m.factor)
-        similarity = threshold_similarity(described, described, m.threshold)  # (b, b)
-        terms = {
-            "correlation": correlation_loss(label.code, image.code, text.code, similarity),
-            "classes": multi_label_softmax(image.logits, labels) + multi_label_softmax(text.logits, labels),
-        }
+        similarity = adjusted_similarity(labels, label.code.detach(), m.factor, m.threshold)  # (b, b)
+        terms = {"correlation": correlation_loss(label.code, image.code, text.code, similarity, m.centre)}
+        if m.classes:
+            of_each = multi_label_softmax(image.logits, labels) + multi_label_softmax(text.logits, labels)
+            terms["classes"] = m.classes * of_each
         if m.ssr:
             refinements = (self_refinement(side.feature, side.refined) for side in (image, text))
             terms["self refinement"] = m.ssr * sum(refinements, labels.new_zeros(()))

@@ -16,9 +16,10 @@ away until vartheta K bits differ, and left alone from there.
 
 Paper and released code. The paper fine-tunes both towers of CLIP ViT-B/32 and puts a linear layer, ReLU and the
 selecting layer on top. Here the features are given and frozen: with features of CLIP this is the paper's head without
-the fine-tuning. Released code takes the root of 0 on the diagonal of the intra-modal terms, where its gradient is
-infinite; here a small number under the root keeps it finite. It also keeps the best epoch by the score on the queries,
-for each direction another one; ``fit`` chooses on validation pairs, or not at all.
+the fine-tuning; :class:`xmr_lib.methods.hashing.FromPixels` trains the towers with it, as the paper does. Released
+code takes the root of 0 on the diagonal of the intra-modal terms, where its gradient is infinite; here a small number
+under the root keeps it finite. It also keeps the best epoch by the score on the queries, for each direction another
+one; ``fit`` chooses on validation pairs, or not at all.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ def distance_loss(u: Tensor, v: Tensor, similar: Tensor, vartheta: float, distan
         u: (b, 2K) probabilities, as of :func:`xmr_lib.nn.selecting.both_values`. v: (n, 2K).
         similar: (b, n), 1 where a label is shared, else 0.
         vartheta: Share of the bits in 0..1 that irrelevant items should differ in.
-        distance: ``"l2"``: squared Euclidean distances, as above; ``"l1"``: the same without the squares; ``"cosine"``:
-            1 - cosine, without squares. For codes that is Hamming distance / K, so its tau is vartheta itself.
+        distance: ``"l2"``: squared Euclidean distances, as above; ``"l1"``: the same without the squares; ``"cosine"``,
+            a form of our own: 1 - cosine, without squares. For codes that is Hamming distance / K, so its tau is
+            vartheta itself.
 
     Returns:
         A scalar, 0 or more.

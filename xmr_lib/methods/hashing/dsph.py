@@ -14,7 +14,8 @@ image and its text, c_ic their cosine with a proxy, and zeta the margin of :func
 where ``irrelevant`` keeps items of several labels apart that share none. A step costs b x C cosines instead of b x n
 pairs, and no outputs of the whole training set are kept (DCMH keeps two such buffers).
 
-Paper and released code. The paper fine-tunes both towers of CLIP ViT-B/32; here the features are given and frozen. The
+Paper and released code. The paper fine-tunes both towers of CLIP ViT-B/32. Here the features are given and frozen;
+:class:`xmr_lib.methods.hashing.FromPixels` trains the towers with the heads and proxies, as the paper does. The
 released code trains the proxies with SGD (rate .02, momentum .9, weight decay 5e-4) and a constant rate; here they are
 a group of the one Adam, with a rate of their own (``proxy_lr``, our choice). It reads the margin from a spreadsheet,
 here a table of constants, and keeps the best epoch by the score on the queries, which ``fit`` does not.

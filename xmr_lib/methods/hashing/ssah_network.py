@@ -117,7 +117,7 @@ class SSAHNetwork(FeatureNetwork):
         windows = m.windows if m.multi_scale else ()
         self.image_tower = SemanticNet(d_image, [*m.image_hidden, m.semantic], m.bits, n_classes, m.standardise)
         self.text_tower = SemanticNet(d_text, [*m.text_hidden, m.semantic], m.bits, n_classes, m.standardise, windows)
-        self.label_net = SemanticNet(n_classes, [*m.label_hidden, m.semantic], m.bits, n_classes, False)
+        self.label_net = SemanticNet(n_classes, [*m.label_hidden, m.semantic], m.bits, n_classes, m.standardise)
         sizes = [m.semantic, m.semantic, max(m.semantic // 2, 1), 1]
         self.discriminators = nn.ModuleDict({side: feed_forward(sizes) for side in ("image", "text")})
 
@@ -146,7 +146,8 @@ class SSAHNetwork(FeatureNetwork):
         own = self.semantics(batch, player)
         anchor = own if player == "label" else self.constant(batch, "label")
         similarity = label_similarity(labels, labels)  # (b, b)
-        terms = {"code pairs": m.gamma * pair_loss(own.code, anchor.code, similarity, m.pairs)}
+        seen = anchor.code - anchor.code.mean(dim=0) if m.centre and player != "label" else anchor.code  # (b, bits)
+        terms = {"code pairs": m.gamma * pair_loss(own.code, seen, similarity, m.pairs)}
         if m.alpha:
             terms["feature pairs"] = m.alpha * pair_loss(own.feature, anchor.feature, similarity, m.pairs)
         if m.beta:
