@@ -217,6 +217,12 @@ def test_other_bad_input() -> None:
         density([[1, 0]], [[0, 1]])
 
 
+def test_a_relevance_of_fractions_is_refused() -> None:
+    """As whole numbers they would be 0: nobody relevant to anybody."""
+    with pytest.raises(InvalidInput, match="whole numbers"):
+        evaluate_hashing(Given(), splits(), relevance=lambda query, database: np.full((len(query), len(database)), 0.5))
+
+
 def test_given_relevance_takes_the_place_of_shared_labels() -> None:
     method, data = Given(), splits(image_noise=0.5, text_noise=0.5)
     relevance = partial(label_cosine_relevance, threshold=0.9)

@@ -15,6 +15,7 @@ from xmr_lib.data.base import PairedFeatures
 from xmr_lib.encoders.hashing_splits import HashingSplits, hashing_splits
 from xmr_lib.errors import InvalidInput, UnknownName
 from xmr_lib.evaluation.hashing import evaluate_hashing
+from xmr_lib.methods.hashing import CVH, UDCMH
 from xmr_lib.methods.hashing.dcmh import DCMH, code_terms, dcmh_objective, dcmh_terms
 from xmr_lib.nn.codes import sign_codes
 
@@ -176,14 +177,23 @@ def test_centred_outputs_of_the_other_side_earn_nothing_by_a_constant(data: Pair
     assert not torch.allclose(slope(False, 0.0), slope(False, 3.0), atol=1e-3)
 
 
-def test_the_objective_falls_and_the_codes_find_the_labels(splits: HashingSplits) -> None:
+@pytest.mark.parametrize("centre", [False, True])
+def test_the_objective_falls_and_the_codes_find_the_labels(splits: HashingSplits, centre: bool) -> None:
     """Seeds 0 to 2 give about .71 / .69 (CVH about .53, chance .46)."""
-    method = DCMH(**(DCMH.preset("course") | {"epochs": 8})).fit(splits.train)
+    method = DCMH(**(DCMH.preset("course") | {"epochs": 8, "centre": centre})).fit(splits.train)
     watched = np.array(method.history_.watched["J / n^2"])
     assert (np.diff(watched) < 0).mean() > 0.8
     assert watched[-1] < 0.6 * watched[0]
     report = evaluate_hashing(method, splits)
     assert report.value("MAP") > report.chance["i2t"]["MAP"] + 0.15
+
+
+def test_more_bits_are_better_and_labels_are_worth_a_tenth(splits: HashingSplits) -> None:
+    """The paper's form: 64 bits above 16, and both a tenth above CVH; above UDCMH, which has no labels."""
+    paper = DCMH(**DCMH.preset("course")).clone(centre=False)
+    found = {bits: evaluate_hashing(paper.clone(bits=bits).fit(splits.train), splits).value("MAP") for bits in (16, 64)}
+    assert found[64] > found[16] > evaluate_hashing(CVH(16).fit(splits.train), splits).value("MAP") + 0.1
+    assert found[64] > evaluate_hashing(UDCMH(64).fit(splits.train), splits).value("MAP") + 0.05
 
 
 def test_same_seed_same_codes(data: PairedFeatures) -> None:

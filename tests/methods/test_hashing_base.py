@@ -57,6 +57,19 @@ def test_outputs_are_centred_on_the_training_rows() -> None:
     assert method.encode_text(data.text.mean(axis=0, keepdims=True).astype(np.float64)).shape == (1, 3)
 
 
+@pytest.mark.parametrize("bits", [16, 11])
+def test_stored_codes_are_eight_bits_to_a_byte(bits: int) -> None:
+    rng = np.random.default_rng(0)
+    data = PairedFeatures(rng.normal(size=(20, 16)), rng.normal(size=(20, 18)))
+    method = Thresholds(bits).fit(data)
+    for packed, codes in (
+        (method.packed_image(data.image), method.encode_image(data.image)),
+        (method.packed_text(data.text), method.encode_text(data.text)),
+    ):
+        assert (packed.dtype, packed.shape) == (np.uint8, (20, -(-bits // 8)))
+        np.testing.assert_array_equal(np.unpackbits(packed, axis=1, count=bits), codes > 0)
+
+
 def test_bad_features() -> None:
     method = Thresholds().fit(pairs())
     with pytest.raises(InvalidInput, match=r"text features must have shape \(rows, 4\)"):

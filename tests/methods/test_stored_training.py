@@ -9,7 +9,17 @@ import pytest
 
 from xmr_lib.encoders.hashing_splits import hashing_splits
 from xmr_lib.methods.hashing import CVH, DSPH
-from xmr_lib.methods.stored import stored_at, stored_training
+from xmr_lib.methods.stored import stored_at, stored_fit, stored_training
+
+
+def test_a_fit_without_validation_trains_all_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XMR_CACHE_DIR", str(tmp_path))
+    pairs = hashing_splits("generated")
+    deep = DSPH(**DSPH.preset("smoke") | {"bits": 8})
+    assert stored_fit(deep, pairs, 0).history_.validation == []
+    assert stored_at(deep, pairs.train).is_dir()
+    assert stored_fit(CVH(8), pairs, 0).encode_image(pairs.query.image).shape == (400, 8)
+    assert not stored_at(CVH(8), pairs.train).exists()
 
 
 def test_only_training_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ PLOT = '# %% tags=["plot"]\nimport matplotlib.pyplot as plt\n\nplt.plot([1, 2])\
 @pytest.mark.notebook
 @pytest.mark.parametrize("source", LESSONS, ids=lambda path: path.stem)
 def test_lesson_runs(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XMR_FITS", "load")  # half an hour of training belongs to `make models`, not to a test
+    monkeypatch.setenv("XMR_FITS", "load")  # hours of training belong to `make models`, not to a test
     try:
         done = run_in_course_size(source)
     except LessonFailed as error:

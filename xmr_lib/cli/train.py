@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xmr_lib.data.base import PairedDataset
     from xmr_lib.methods.hashing import FromPixels
 
+HASHING = {"coco": {"protocol": "hashing"}, "nus_wide": {"protocol": "TC-21", "layout": "pictures"}}
 SCENE_SIZE = 96  # scenes are drawn no smaller for towers that scale pictures down themselves
 
 EPILOG = examples(
@@ -172,7 +173,7 @@ def _splits(name: str, profile: str, size: int, seed: int) -> tuple[PairedDatase
 
         scenes = scene_splits(profile, size)
         return scenes.train, scenes.validation
-    data = _pictures(name)
+    data = _pictures(name, **HASHING.get(name, {}))
     return data.split("train"), data.split("validation")
 
 
@@ -183,7 +184,7 @@ def _hashing_splits(name: str, profile: str, size: int, seed: int) -> tuple[Pair
 
         scenes: Any = hashing_pictures(profile, seed=seed, size=max(size, SCENE_SIZE))
         return scenes.train, scenes.validation
-    data = _pictures(name)
+    data = _pictures(name, **HASHING.get(name, {}))
     if data.labels is None:
         raise InvalidInput(f"Hashing is measured by labels, and {name} comes without. Take scenes or mirflickr25k.")
     from xmr_lib.encoders.hashing_pictures import with_one_caption
@@ -192,11 +193,11 @@ def _hashing_splits(name: str, profile: str, size: int, seed: int) -> tuple[Pair
     return data.split("train"), data.split("validation")
 
 
-def _pictures(name: str) -> PairedDataset:
+def _pictures(name: str, **options: str) -> PairedDataset:
     """A data set with pictures."""
     from xmr_lib.data import PairedDataset, load_dataset
 
-    data: Any = load_dataset(name)
+    data: Any = load_dataset(name, **options)
     if not isinstance(data, PairedDataset):
         raise InvalidInput(f"{name} comes as features, but pictures are wanted. Take scenes, emoji or coco.")
     return data

@@ -114,8 +114,13 @@ def hashing_task(
         "i2t": method.distances(method.encode_image(images), codes["text"]),
         "t2i": method.distances(method.encode_text(texts), codes["image"]),
     }
-    degrees = (relevance or shared_labels)(query.labels, database.labels)
-    return HashingTask(distances, np.asarray(degrees).astype(np.uint16))
+    degrees = np.asarray((relevance or shared_labels)(query.labels, database.labels))
+    if not np.array_equal(degrees, degrees.astype(np.uint16)):
+        raise InvalidInput(
+            "The relevance must be whole numbers, 0 or more, but it has others, which would be cut. Scale its degrees "
+            "(10 * cosine, rounded), or compare them with a threshold."
+        )
+    return HashingTask(distances, degrees.astype(np.uint16))
 
 
 def density(query_labels: Any, database_labels: Any) -> float:

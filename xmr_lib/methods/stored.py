@@ -71,12 +71,17 @@ def fit_or_load(method: M, train: Any, validation: Any = None, *, start: Any = N
 def stored_fit(method: M, pairs: Any, seed: int, start: Any = None) -> M:
     """How :func:`xmr_lib.evaluation.compare` fits with stored fits: ``fit=stored_fit``.
 
+    Methods in closed form take seconds and are fitted anew.
+
     Args:
         method: Unfitted, with its seed set. pairs: It trains on ``pairs.train`` for all its epochs.
         seed: For ``start``.
         start: An unfitted method, itself fitted (or loaded) with this seed first:
             ``fit=functools.partial(stored_fit, start=CLIP(**CLIP.preset("course")))``.
     """
+    if not hasattr(method, "epochs"):
+        fitted: M = method.fit(pairs.train)  # type: ignore[attr-defined]
+        return fitted
     begin = None if start is None else fit_or_load(start.clone(seed=seed), pairs.train)
     return fit_or_load(method, pairs.train, start=begin)
 

@@ -1,7 +1,7 @@
 """What all hashing methods share: codes in {-1, +1}, packed bits, similarity = minus the Hamming distance.
 
-A hash function gives ``bits`` real outputs for an item; the code is their sign, and never holds a 0. Outside the method
-a code is ``bits / 8`` bytes.
+A hash function gives ``bits`` real outputs for an item; the code is their sign, and never holds a 0. What is stored and
+searched is the packed code, ``bits / 8`` bytes per item: ``packed_image`` and ``packed_text``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from xmr_lib.methods.base import DualEncoder, Matrix
 from xmr_lib.metrics.hamming import hamming_distance, pack_codes
 
 Codes = NDArray[Any]  # int8, -1 or +1
+PackedCodes = NDArray[np.uint8]  # eight bits per byte
 
 
 def binary_codes(outputs: Any) -> Codes:
@@ -58,6 +59,14 @@ class HashingMethod(DualEncoder):
         """(m, d_t) text features -> (m, bits) int8 codes in {-1, +1}."""
         return binary_codes(self.text_outputs(texts))
 
+    def packed_image(self, images: Any) -> PackedCodes:
+        """(n, d_i) image features -> (n, ceil(bits / 8)) uint8: eight bits of the code per byte."""
+        return pack_codes(self.encode_image(images))
+
+    def packed_text(self, texts: Any) -> PackedCodes:
+        """(m, d_t) text features -> (m, ceil(bits / 8)) uint8: eight bits of the code per byte."""
+        return pack_codes(self.encode_text(texts))
+
     def encode_pairs(self, images: Any, texts: Any) -> Codes:
         """(n, d_i), (n, d_t) features of n pairs -> (n, bits) int8 codes made from both.
 
@@ -68,7 +77,7 @@ class HashingMethod(DualEncoder):
 
     def similarity(self, images: Any, texts: Any) -> NDArray[Any]:
         """Minus the Hamming distance of the codes, (n, m) int16, in -bits..0; computed on packed bits."""
-        return -self.distances(self.encode_image(images), self.encode_text(texts))
+        return -hamming_distance(self.packed_image(images), self.packed_text(texts)).astype(np.int16)
 
     @staticmethod
     def distances(query_codes: Any, database_codes: Any) -> NDArray[Any]:
